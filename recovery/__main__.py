@@ -1,0 +1,6 @@
+"""``python -m recovery``."""
+
+from recovery.cli import entry
+
+if __name__ == "__main__":
+    entry()

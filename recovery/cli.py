@@ -1,0 +1,255 @@
+"""The command line: parse, call, exit code. What it calls is imported when it is called."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from recovery.errors import LevelError, RecoveryError, SettingsError, UsageError, UserCodeError
+
+INTERRUPTED = 130
+
+_EPILOG = """\
+exit codes: 0 as promised; 1 a replicate failed for good, or the store is damaged; 2 wrong usage or
+input; 3 nothing measured; 130 interrupted (the same command goes on)"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="recovery",
+        description="When the truth is known, does this model and this sampler find it, and at "
+        "what cost?",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_run(commands)
+    report = commands.add_parser("report", help="write tables, plots and the report again")
+    report.add_argument("folder", metavar="DIR", help="output folder of a run")
+    report.set_defaults(call=_report)
+    status = commands.add_parser("status", help="what is done, failed and left")
+    status.add_argument("folder", metavar="DIR", help="output folder of a run")
+    status.set_defaults(call=_status)
+    scenarios = commands.add_parser("scenarios", help="list the bundled scenarios")
+    scenarios.set_defaults(call=_scenarios)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run a sweep, or what is missing of it, and write its report",
+        usage="recovery run SCENARIO [AXIS=LEVEL,LEVEL,...] ... [options]",
+        description="Simulate, fit and record every replicate that the store has not got yet, "
+        "then write tables, plots and the report.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    run.add_argument(
+        "scenario",
+        metavar="SCENARIO",
+        help="a Python file (its code is run), FILE.py:NAME, or a bundled scenario",
+    )
+    run.add_argument(
+        "axes",
+        metavar="AXIS=LEVELS",
+        nargs="*",
+        help="levels of an axis, as trials=50,100; axes left out stay at their defaults",
+    )
+    seeds = run.add_argument_group("replicates")
+    seeds.add_argument("--replicates", type=_whole, metavar="N", help="replicates per cell (100)")
+    seeds.add_argument("--seed", type=_whole, metavar="S", help="root of all seeds (42)")
+    seeds.add_argument(
+        "--seeds", type=_seeds, metavar="LIST", help="these seeds instead: 1,2,3 or 1-100"
+    )
+    seeds.add_argument(
+        "--truth",
+        choices=("fixed", "prior", "both"),
+        default="fixed",
+        help="given truth, truth drawn from the prior, or both (%(default)s)",
+    )
+    sampling = run.add_argument_group("sampler")
+    sampling.add_argument("--sampler", default="nutpie", metavar="NAME", help="nutpie or pymc")
+    for name, default in (("draws", 1000), ("tune", 1000), ("chains", 4)):
+        sampling.add_argument(
+            f"--{name}", type=_whole, default=default, metavar="N", help="%(default)s"
+        )
+    sampling.add_argument(
+        "--target-accept", type=_number, default=0.8, metavar="P", help="%(default)s"
+    )
+    where = run.add_argument_group("output")
+    where.add_argument("--out", metavar="DIR", help="output folder (reports/SCENARIO)")
+    where.add_argument("--workers", type=_whole, metavar="N", help="fits at a time (one per core)")
+    where.add_argument(
+        "--fresh", action="store_true", help="begin again; the old store is kept beside the new"
+    )
+    run.set_defaults(call=_run)
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+_MOST_SEEDS = 1_000_000
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise argparse.ArgumentTypeError(
+                f"{part!r} is no seed; give whole numbers from 0, as 1,2,3 or 1-100"
+            )
+        end = int(last) if dash else int(first)
+        if end < int(first) or end - int(first) >= _MOST_SEEDS:
+            raise argparse.ArgumentTypeError(f"{part!r} is no range of seeds; give it as 1-100")
+        seeds.extend(range(int(first), end + 1))
+    return tuple(seeds)
+
+
+def _assignments(scenario: Any, words: Sequence[str]) -> dict[str, list[Any]]:
+    from recovery.design import SAMPLER_AXES, Settings
+    from recovery.scenario import Axis
+
+    levels: dict[str, list[Any]] = {}
+    for word in words:
+        name, equals, values = word.partition("=")
+        if not equals or not name.isidentifier():
+            raise LevelError(f"{word!r} is no axis with levels; give AXIS=LEVEL,LEVEL,...")
+        if name in levels:
+            raise LevelError(f"axis {name} is given twice; give all its levels at once")
+        axis = scenario.axes.get(name)
+        if axis is None and name in SAMPLER_AXES:
+            default = getattr(Settings(), name)
+            axis = Axis(name, type(default), default)
+        texts = values.split(",") if values else []
+        # An unknown axis is named by the design, which knows all of them.
+        levels[name] = [axis.parse(text.strip()) for text in texts] if axis else texts
+    return levels
+
+
+def _run(options: argparse.Namespace) -> int:
+    from recovery.loading import load_scenario
+
+    if options.seeds is not None and (options.replicates or options.seed) is not None:
+        raise SettingsError("--seeds stands instead of --replicates and --seed; give one of them")
+    scenario = load_scenario(options.scenario)
+
+    # PyMC takes seconds to import; what is wrong with the words above is told at once.
+    from recovery.sweep import Sweep
+
+    sweep = Sweep(
+        scenario,
+        _assignments(scenario, options.axes),
+        replicates=100 if options.replicates is None else options.replicates,
+        truth=options.truth,
+        seed=42 if options.seed is None else options.seed,
+        seeds=options.seeds,
+        sampler=options.sampler,
+        draws=options.draws,
+        tune=options.tune,
+        chains=options.chains,
+        target_accept=options.target_accept,
+    )
+    command = shlex.join(["recovery", *options.words])
+    results = sweep.run(options.out, workers=options.workers, fresh=options.fresh, command=command)
+    return _write(results)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from recovery.results import Results
+
+    return _write(Results(options.folder))
+
+
+def _write(results: Any) -> int:
+    from recovery.report import write_report
+
+    write_report(results)
+    failed = int((results.replicates["status"] == "failed").sum())
+    done = len(results.replicates)
+    print(f"{done} replicates, {failed} failed: {results.folder / 'report.html'}")
+    return 1 if failed else 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from recovery.status import print_status
+
+    print_status(Path(options.folder))
+    return 0
+
+
+def _scenarios(options: argparse.Namespace) -> int:
+    from recovery.loading import bundled_scenarios
+
+    for listing in bundled_scenarios():
+        print(f"{listing.name}({listing.axes})\n    {listing.summary}")
+    return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Parameters
+    ----------
+    words : sequence of str, optional
+        The arguments; by default those of the process.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    try:
+        options, extra = _parser().parse_known_args(words)
+        # Assignments may stand after options, where argparse no longer expects them.
+        unknown = [word for word in extra if word.startswith("-") or "axes" not in options]
+        if unknown:
+            raise UsageError(f"unknown argument {unknown[0]!r}; see recovery --help")
+        if extra:
+            options.axes = [*options.axes, *extra]
+        options.words = words
+        code: int = options.call(options)
+    except UserCodeError as error:
+        print(f"{error.traceback_text}\n{_line(error)}", file=sys.stderr)
+        return error.exit_code
+    except RecoveryError as error:
+        print(_line(error), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        again = shlex.join(["recovery", *(word for word in words if word != "--fresh")])
+        print(f"interrupted; what was done is kept; go on with: {again}", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+def _line(error: RecoveryError) -> str:
+    return "recovery: " + " ".join(str(error).split())
+
+
+def entry() -> NoReturn:
+    """Run as the command ``recovery``."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has gone; there is nobody left to tell.
+        sys.stderr.close()
+        code = 0
+    sys.exit(code)

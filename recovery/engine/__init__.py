@@ -1,0 +1,1 @@
+"""The rooms where PyMC is imported: problems, what is compiled, samplers, one replicate."""

@@ -1,0 +1,168 @@
+"""One replicate, from seeds to record; failures are records, never exceptions."""
+
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recovery.design import Purpose, Replicate
+from recovery.engine.estimate import estimate, pooled
+from recovery.engine.prediction import Prediction
+from recovery.engine.samplers import Fit
+from recovery.engine.structure import Simulated
+from recovery.engine.workshop import Prepared, Workshop
+from recovery.record import Compilation, Failure, Record, Stage, Status, Times
+
+_PREDICTIVE_DRAWS = 4000
+_TRACEBACK_LENGTH = 20_000
+_ERROR_LENGTH = 1_000
+
+
+class _Clock:
+    """Where the time goes, by stage; time waiting for a compilation is nobody's."""
+
+    def __init__(self) -> None:
+        self.stage = Stage.BUILD
+        self.seconds = dict.fromkeys(Stage, 0.0)
+
+    @contextmanager
+    def at(self, stage: Stage) -> Iterator[None]:
+        self.stage = stage
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - started
+
+    def times(self, sample_s: float | None) -> Times:
+        sampling = self.seconds[Stage.SAMPLE] if sample_s is None else sample_s
+        rest = self.seconds[Stage.PREDICT] + self.seconds[Stage.ESTIMATE]
+        return Times(self.seconds[Stage.SIMULATE], sampling, rest)
+
+
+def run_replicate(replicate: Replicate, workshop: Workshop) -> Record:
+    """Simulate, fit and estimate one replicate.
+
+    Returns
+    -------
+    Record
+        Complete or failed. Only KeyboardInterrupt passes through: an interrupted replicate has
+        no record, and is run again.
+    """
+    clock = _Clock()
+    data_digest = ""
+    try:
+        with clock.at(Stage.BUILD):
+            prepared = workshop.prepare(replicate.cell)
+            sampler = workshop.sampler_for(replicate.cell, prepared.problem)
+        with clock.at(Stage.SIMULATE):
+            simulated = simulate(replicate, prepared)
+            data_digest = simulated.digest()
+        with clock.at(Stage.COMPILE):
+            density = workshop.density(prepared, sampler, simulated)
+        with clock.at(Stage.SAMPLE):
+            fit = density.fit(
+                simulated.data,
+                simulated.observed,
+                prepared.problem.lengths,
+                replicate.cell.settings,
+                replicate.integer_seed(Purpose.SAMPLER),
+            )
+        with clock.at(Stage.PREDICT):
+            predictions = predict(replicate, prepared, workshop, simulated, fit)
+        with clock.at(Stage.ESTIMATE):
+            rng = np.random.default_rng(replicate.entropy(Purpose.RANKS))
+            estimates = estimate(prepared.problem, simulated.truth, fit.draws, predictions, rng)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # BaseException: a panic inside a compiled sampler is not an Exception.
+        failure = Failure(clock.stage, _one_line(error), _traceback(error))
+        return _record(
+            replicate,
+            Status.FAILED,
+            times=clock.times(None),
+            data_digest=data_digest,
+            failure=failure,
+            compilations=workshop.collect_compilations(),
+        )
+    compilations = workshop.collect_compilations()
+    if fit.compile_s:
+        compilations += (Compilation("density", fit.compile_s, os.getpid()),)
+    return _record(
+        replicate,
+        Status.OK,
+        times=clock.times(fit.sample_s),
+        data_digest=data_digest,
+        sampling=fit.sampling,
+        estimates=estimates,
+        compilations=compilations,
+    )
+
+
+def simulate(replicate: Replicate, prepared: Prepared) -> Simulated:
+    """Draw truth, covariates and data of a replicate, each from its own seed."""
+    problem, structure = prepared.problem, prepared.structure
+    given = problem.truth if replicate.cell.truth_mode == "fixed" else {}
+    with structure.lock:
+        free = structure.draw_truth(problem, given, replicate.integer_seed(Purpose.TRUTH))
+        covariates = prepared.draw_covariates(replicate.integer_seed(Purpose.COVARIATES))
+        return structure.simulate(problem, free, covariates, replicate.integer_seed(Purpose.DATA))
+
+
+def predict(
+    replicate: Replicate,
+    prepared: Prepared,
+    workshop: Workshop,
+    simulated: Simulated,
+    fit: Fit,
+) -> list[Prediction]:
+    """Predict new observations after a fit; nothing where the problem asks for none."""
+    problem, structure = prepared.problem, prepared.structure
+    if not problem.predict:
+        return []
+    predictor = workshop.predictor(structure)
+    seeds = replicate.entropy(Purpose.PREDICTION).generate_state(3, np.uint32).tolist()
+    with structure.lock:
+        new_data = prepared.draw_new_data(seeds[2])
+        draws: dict[str, NDArray[Any]] = {
+            name: pooled(fit.draws[name], _PREDICTIVE_DRAWS) for name in problem.free
+        }
+        typed = {name: d.astype(problem.model[name].dtype) for name, d in draws.items()}
+        free = {name: simulated.truth[name] for name in problem.free}
+        return predictor.predict(problem, free, new_data, typed, (seeds[0], seeds[1]))
+
+
+def _record(replicate: Replicate, status: Status, **values: Any) -> Record:
+    return Record(
+        key=replicate.key,
+        cell=replicate.cell.digest,
+        seed=replicate.seed,
+        index=replicate.index,
+        status=status,
+        **values,
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # the user's own exception may be unable to say what it is
+        text = "(no message)"
+    return f"{type(error).__name__}: {text}"[:_ERROR_LENGTH]
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:
+        text = f"{type(error).__name__} (its traceback could not be formatted)"
+    if len(text) > _TRACEBACK_LENGTH:
+        half = _TRACEBACK_LENGTH // 2
+        text = f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
+    return text

@@ -1,0 +1,38 @@
+"""Samplers, one file each."""
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from recovery.engine.samplers.base import Density, Fit, Sampler, Target
+from recovery.errors import SettingsError
+
+__all__ = ["Density", "Fit", "SAMPLERS", "Sampler", "Target", "sampler_by_name"]
+
+SAMPLERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "nutpie": "recovery.engine.samplers.nutpie:NutpieSampler",
+        "pymc": "recovery.engine.samplers.pymc:PymcSampler",
+    }
+)
+
+
+def sampler_by_name(name: str) -> Sampler:
+    """Return a sampler; its packages are imported only now.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such sampler, or its package is not installed.
+    """
+    if name not in SAMPLERS:
+        raise SettingsError(f"sampler: {name!r} is not known; give one of {', '.join(SAMPLERS)}")
+    module, _, attribute = SAMPLERS[name].partition(":")
+    try:
+        sampler: Sampler = getattr(importlib.import_module(module), attribute)()
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"sampler: {name!r} needs the package {error.name}; install it, or choose another"
+        ) from error
+    return sampler

@@ -1,0 +1,288 @@
+"""What one process has built and compiled: problems by levels, structures, densities."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recovery.design import Cell, TruthMode, canonical
+from recovery.engine.covariates import CovariateDrawer, Covariates
+from recovery.engine.prediction import Predictor
+from recovery.engine.priors import prior_draws
+from recovery.engine.problem import Arrays, CheckedProblem, check_problem
+from recovery.engine.samplers import Density, Sampler, Target, sampler_by_name
+from recovery.engine.structure import Simulated, Structure
+from recovery.errors import LevelError, ProblemError, RecoveryError, UserCodeError
+from recovery.loading import user_traceback
+from recovery.record import Compilation
+from recovery.scenario import Level, Problem, Scenario
+
+_PROBLEMS_KEPT = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A problem with everything that is compiled for it, except its density."""
+
+    problem: CheckedProblem
+    structure: Structure
+    covariates: Covariates
+    covariate_drawer: CovariateDrawer | None
+    new_data: Covariates
+    new_data_drawer: CovariateDrawer | None
+
+    def draw_covariates(self, seed: int) -> dict[str, NDArray[Any]]:
+        """Draw the covariates of one replicate; hold the structure's lock."""
+        return self.covariates.draw(self.covariate_drawer, seed)
+
+    def draw_new_data(self, seed: int) -> dict[str, NDArray[Any]]:
+        """Draw the new data to predict for; hold the structure's lock."""
+        return self.new_data.draw(self.new_data_drawer, seed)
+
+
+class Workshop:
+    """All that is compiled in one process for one scenario; safe in several threads.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    samplers : mapping of str to Sampler, optional
+        Sampler objects of the user's own, by name.
+    """
+
+    def __init__(self, scenario: Scenario, samplers: Mapping[str, Sampler] | None = None) -> None:
+        self.scenario = scenario
+        self._samplers = dict(samplers or {})
+        self._prepared: dict[str, Prepared] = {}
+        self._structures: list[Structure] = []
+        self._drawers: list[CovariateDrawer] = []
+        self._predictors: dict[int, Predictor] = {}
+        self._densities: dict[tuple[int, str, tuple[Any, ...]], Density] = {}
+        self._priors: dict[tuple[int, str], dict[str, NDArray[np.float64]]] = {}
+        self._compilations: list[Compilation] = []
+        self._lock = threading.RLock()
+
+    def sampler(self, name: str) -> Sampler:
+        """Return a sampler by name, the user's own first."""
+        with self._lock:
+            if name not in self._samplers:
+                self._samplers[name] = sampler_by_name(name)
+            return self._samplers[name]
+
+    def sampler_for(self, cell: Cell, problem: CheckedProblem) -> Sampler:
+        """Return the cell's sampler, or ``pymc`` for a problem that it cannot fit."""
+        sampler = self.sampler(cell.settings.sampler)
+        return self.sampler("pymc") if sampler.cannot(problem) else sampler
+
+    def prepare(self, cell: Cell) -> Prepared:
+        """Build and check the problem of a cell, and find or compile its simulator.
+
+        Raises
+        ------
+        UserCodeError
+            If the scenario function raises.
+        ProblemError, LevelError
+            If what it returns cannot be used.
+        """
+        key = canonical(dict(cell.levels))
+        with self._lock:
+            if key not in self._prepared:
+                if len(self._prepared) >= _PROBLEMS_KEPT:
+                    self._prepared.pop(next(iter(self._prepared)))
+                self._prepared[key] = self._prepare(cell.levels)
+            return self._prepared[key]
+
+    def _prepare(self, levels: Mapping[str, Level]) -> Prepared:
+        where = " ".join([self.scenario.name, *(f"{k}={v}" for k, v in levels.items())])
+        problem = check_problem(self._build(levels, where), where)
+        structure = next((s for s in self._structures if s.matches(problem)), None)
+        if structure is None:
+            with self._counted("simulator"):
+                structure = Structure(problem)
+            self._structures.append(structure)
+        covariates, new_data = Covariates(problem.covariates), Covariates(problem.predict)
+        return Prepared(
+            problem,
+            structure,
+            covariates,
+            self._drawer(covariates),
+            new_data,
+            self._drawer(new_data),
+        )
+
+    def _build(self, levels: Mapping[str, Level], where: str) -> Problem:
+        axes = self.scenario.axes
+        arguments = {name: axes[name].argument(level) for name, level in levels.items()}
+        try:
+            return self.scenario.function(**arguments)
+        except RecoveryError:
+            raise
+        except Exception as error:
+            # A size or scale of zero or less is the user's input, not a fault of their code.
+            for name, level in levels.items():
+                if isinstance(level, int | float) and level <= 0 and _positive(axes[name].default):
+                    raise LevelError(
+                        f"axis {name}: level {level} gives no model "
+                        f"({type(error).__name__}: {error}); give levels above 0"
+                    ) from error
+            file = getattr(getattr(self.scenario.function, "__code__", None), "co_filename", None)
+            raise UserCodeError(
+                f"{where}: the scenario raised {type(error).__name__}: {error}",
+                user_traceback(error, file),
+            ) from error
+
+    def _drawer(self, covariates: Covariates) -> CovariateDrawer | None:
+        lifted = covariates.lifted
+        if lifted is None:
+            return None
+        for drawer in self._drawers:
+            if drawer.lifted.same_graph(lifted):
+                return drawer
+        with self._counted("covariates"):
+            self._drawers.append(CovariateDrawer(lifted))
+        return self._drawers[-1]
+
+    def predictor(self, structure: Structure) -> Predictor:
+        """Return the compiled predictive functions of a structure."""
+        with self._lock, structure.lock:
+            if id(structure) not in self._predictors:
+                with self._counted("predictor"):
+                    self._predictors[id(structure)] = Predictor(structure)
+            return self._predictors[id(structure)]
+
+    def density(self, prepared: Prepared, sampler: Sampler, simulated: Simulated) -> Density:
+        """Return the compiled density of a structure, for variables of these shapes."""
+        problem = prepared.problem
+        shapes = {name: simulated.truth[name].shape for name in problem.recorded}
+        key = (id(prepared.structure), sampler.name, tuple(shapes.items()))
+        with self._lock:
+            if key not in self._densities:
+                target = Target(problem, shapes)
+                if sampler.counts_compilation:
+                    with self._counted("density"):
+                        density = sampler.compile(target, simulated.data, simulated.observed)
+                else:
+                    density = sampler.compile(target, simulated.data, simulated.observed)
+                self._densities[key] = density
+            return self._densities[key]
+
+    def prior_draws(self, prepared: Prepared) -> dict[str, NDArray[np.float64]]:
+        """Return draws of the free variables from their prior, drawn once per distinct prior."""
+        problem, structure = prepared.problem, prepared.structure
+        if structure.no_prior:
+            return {}
+        with self._lock, structure.lock:
+            key = (id(structure), structure.prior_inputs(problem))
+            if key not in self._priors:
+                self._priors[key] = prior_draws(structure, problem)
+            return self._priors[key]
+
+    def _counted(self, kind: str) -> "_Counted":
+        return _Counted(kind, self._compilations.append)
+
+    def collect_compilations(self) -> tuple[Compilation, ...]:
+        """Return the compilations since the last call, for the store."""
+        with self._lock:
+            done = tuple(self._compilations)
+            self._compilations.clear()
+            return done
+
+    def check(self, cell: Cell) -> Prepared:
+        """Prepare a cell and try everything that could be wrong with the user's input.
+
+        Raises
+        ------
+        ProblemError
+            If the truth mode is impossible, the truth lies outside its support, or covariates or
+            new data do not fit.
+        """
+        prepared = self.prepare(cell)
+        problem, structure = prepared.problem, prepared.structure
+        check_mode(problem, structure, cell.truth_mode)
+        with structure.lock:
+            fixed = cell.truth_mode == "fixed"
+            free = structure.draw_truth(problem, problem.truth if fixed else {}, 0)
+            if fixed:
+                structure.check_truth(problem, free)
+            for what, drawn in (
+                ("covariates", prepared.draw_covariates(0)),
+                ("predict", prepared.draw_new_data(0)),
+            ):
+                _check_shapes(what, drawn, problem)
+            simulated = structure.simulate(problem, free, prepared.draw_covariates(0), 0)
+        for name, values in simulated.observed.items():
+            if values.size == 0:
+                raise ProblemError(
+                    f"{problem.where}: no data: {name!r} has shape {values.shape}; give a level "
+                    "that leaves some"
+                )
+        return prepared
+
+
+def check_mode(problem: CheckedProblem, structure: Structure, mode: TruthMode) -> None:
+    """Check that a truth mode is possible for a problem.
+
+    Raises
+    ------
+    ProblemError
+        With the reason, and the mode that is possible.
+    """
+    potentials = [v.name for v in problem.model.potentials]
+    if mode == "fixed" and not problem.truth:
+        raise ProblemError(
+            f"{problem.where}: no truth is given, so truth mode fixed is impossible; add "
+            "truth={...} to the Problem, or use --truth prior"
+        )
+    if mode == "prior" and potentials:
+        raise ProblemError(
+            f"{problem.where}: the model has the Potential {potentials[0]!r}, which fits honour "
+            "but simulation cannot, so draws from the prior would not be its own truth; use "
+            "--truth fixed"
+        )
+    if structure.no_prior and (mode == "prior" or not set(problem.truth) >= set(problem.free)):
+        raise ProblemError(
+            f"{problem.where}: the prior cannot be drawn from ({structure.no_prior}); use "
+            "--truth fixed with a truth for every free variable, or a proper prior"
+        )
+
+
+def _check_shapes(what: str, drawn: Arrays, problem: CheckedProblem) -> None:
+    for name, values in drawn.items():
+        current = problem.data[name]
+        if what == "covariates" and values.shape != current.shape:
+            raise ProblemError(
+                f"{problem.where}: covariates of {name!r} have shape {values.shape}, but the "
+                f"pm.Data has shape {current.shape}; give the distribution that shape"
+            )
+        if values.ndim != current.ndim or values.shape[1:] != current.shape[1:]:
+            raise ProblemError(
+                f"{problem.where}: predict of {name!r} has shape {values.shape}, but the pm.Data "
+                f"has shape {current.shape}; only the first length may differ"
+            )
+        if not np.all(np.isfinite(np.asarray(values, dtype=float))):
+            raise ProblemError(f"{problem.where}: {what} of {name!r} must be finite")
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and value > 0
+
+
+class _Counted:
+    """Times one compilation and hands it on, unless it failed."""
+
+    def __init__(self, kind: str, hand_on: Callable[[Compilation], None]) -> None:
+        self._kind = kind
+        self._hand_on = hand_on
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        if failed is None:
+            seconds = time.perf_counter() - self._started
+            self._hand_on(Compilation(self._kind, seconds, os.getpid()))

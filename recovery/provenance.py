@@ -1,0 +1,78 @@
+"""Where and with what a session ran."""
+
+import datetime
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("recovery", "pymc", "pytensor", "nutpie", "arviz", "numpy", "scipy", "numba", "joblib")
+
+
+def provenance(command: str, workers: int, scenario_file: str | None) -> dict[str, Any]:
+    """Return versions, machine, command and git commit of this session, as plain values.
+
+    Parameters
+    ----------
+    command : str
+        What the user typed, or the call they made.
+    workers : int
+    scenario_file : str or None
+        The commit is that of the repository this file lies in.
+    """
+    return {
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "workers": workers,
+        "python": platform.python_version(),
+        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "machine": {
+            "system": f"{platform.system()} {platform.release()}",
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+        "git_commit": _git_commit(scenario_file),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _git_commit(scenario_file: str | None) -> str | None:
+    folder = Path(scenario_file).parent if scenario_file else Path.cwd()
+    try:
+        # A fixed command whose only variable part is a folder, passed without a shell.
+        state = subprocess.run(  # noqa: S603  (see above)
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"],  # noqa: S607  (git is found on the PATH)
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return state.stdout.strip() or None
+
+
+def command_line() -> str:
+    """Return the command as it would be typed again."""
+    import shlex
+
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -1,0 +1,135 @@
+"""What crosses from a worker to the store: plain values of one replicate, frozen."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+# Quantile probabilities kept of every posterior: each half per cent, and the far tails.
+# Central intervals of 50, 80, 89, 90, 94, 95, 99 and 99.8 % are among them exactly.
+QUANTILE_GRID: Final[Floats] = np.concatenate([[0.001], np.arange(1, 200) / 200, [0.999]])
+KEPT_DRAWS: Final = 99
+"""Joint draws kept of every posterior, evenly spaced: L + 1 = 100 rank cells."""
+
+
+class Status(StrEnum):
+    """How a replicate ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+class Stage(StrEnum):
+    """What was being done with a replicate, for failures."""
+
+    BUILD = "build"
+    SIMULATE = "simulate"
+    COMPILE = "compile"
+    SAMPLE = "sample"
+    PREDICT = "predict"
+    ESTIMATE = "estimate"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What one replicate says of its scalar parameters; every array has shape (n_parameters, ...).
+
+    Parameters
+    ----------
+    names : tuple of str
+        Labels such as ``betas[water amount]``.
+    kinds : tuple of str
+        ``parameter``, ``deterministic``, ``predicted`` or ``predicted mean``.
+    truth, mean, sd : array
+        In the units of the parameter.
+    r_hat, ess_bulk, ess_tail, mcse_mean : array
+        Convergence diagnostics (Vehtari et al. 2021); NaN for predicted quantities.
+    quantiles : array, shape (n_parameters, len(QUANTILE_GRID))
+    rank : array of int
+        Rank of the truth among the kept draws, ties broken at random.
+    pit : array
+        Randomised probability integral transform of the truth, in (0, 1).
+    """
+
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    truth: Floats
+    mean: Floats
+    sd: Floats
+    r_hat: Floats
+    ess_bulk: Floats
+    ess_tail: Floats
+    mcse_mean: Floats
+    quantiles: Floats
+    rank: NDArray[np.int64]
+    pit: Floats
+    kept_draws: Floats
+    """Joint draws, shape (n_kept, n_parameters), for later test quantities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What the sampler did; `gradient_evaluations` counts warm-up too."""
+
+    sampler: str
+    chains: int
+    draws: int
+    tune: int
+    divergences: int
+    reached_max_treedepth: int
+    tree_depth_max: int
+    acceptance_rate: float
+    gradient_evaluations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Where the time of a replicate went, in seconds; compilation is counted apart."""
+
+    simulate_s: float = 0.0
+    sample_s: float = 0.0
+    rest_s: float = 0.0
+
+    @property
+    def wall_s(self) -> float:
+        """All of it."""
+        return self.simulate_s + self.sample_s + self.rest_s
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Where and how a replicate failed."""
+
+    stage: Stage
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """One compilation: what kind, in which process, how long."""
+
+    kind: str
+    seconds: float
+    process: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One replicate, done: complete or failed, never both and never half."""
+
+    key: str
+    cell: str
+    seed: int
+    index: int
+    status: Status
+    times: Times
+    data_digest: str = ""
+    sampling: Sampling | None = None
+    estimates: Estimates | None = None
+    failure: Failure | None = None
+    compilations: tuple[Compilation, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""Bundled scenarios, a file each, written as a user would write them."""

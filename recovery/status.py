@@ -1,0 +1,63 @@
+"""What is done, failed and left, straight from the store."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from recovery.store import Store
+
+_COUNTS = """
+SELECT c.digest,
+    (SELECT count(*) FROM planned p WHERE p.cell = c.digest),
+    (SELECT count(*) FROM replicates r WHERE r.cell = c.digest),
+    (SELECT count(*) FROM replicates r WHERE r.cell = c.digest AND r.status = 'failed')
+FROM cells c ORDER BY c.position
+"""
+
+
+def print_status(folder: Path, console: Console | None = None) -> None:
+    """Print a line of totals and a table of cells.
+
+    Raises
+    ------
+    NotAStore, StoreDamaged
+        If the folder holds no store that can be read.
+    """
+    store = Store.read(folder)
+    try:
+        counts = {digest: tuple(row) for digest, *row in store.rows(_COUNTS)}
+        cells, identity, sessions = store.cells(), store.identity(), store.sessions()
+    finally:
+        store.close()
+    console = console or Console(soft_wrap=False)
+    planned, done, failed = (sum(column) for column in zip(*counts.values(), strict=True))
+    left = planned - done
+    console.print(
+        Text(
+            f"{folder}: {identity.get('scenario')}, {len(cells)} cells, {done} of {planned} "
+            f"replicates done, {failed} failed, {left} left"
+        )
+    )
+    axes = identity.get("axes", [])
+    table = Table(box=None, pad_edge=False)
+    for name in (*axes, "truth"):
+        table.add_column(Text(name))
+    for name in ("planned", "done", "failed", "left"):
+        table.add_column(name, justify="right")
+    for cell in cells:
+        levels = {**cell["settings"], **cell["levels"]}
+        row_planned, row_done, row_failed = counts[cell["digest"]]
+        numbers = (row_planned, row_done, row_failed, row_planned - row_done)
+        _row(table, [levels.get(axis) for axis in axes], [cell["truth_mode"]], numbers)
+    console.print(table)
+    if left and sessions:
+        words = str(sessions[-1]["command"]).replace(" --fresh", "")
+        console.print(Text(f"go on with: {words}"))
+
+
+def _row(table: Table, *groups: Iterable[object]) -> None:
+    # Text, not markup: a level is the user's, and stays what it is.
+    table.add_row(*(Text(str(value)) for group in groups for value in group))

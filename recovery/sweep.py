@@ -1,0 +1,307 @@
+"""A sweep: a design, and how to run what of it is missing in a store."""
+
+import dataclasses
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from recovery.design import Cell, Design, Replicate, Settings, TruthMode
+from recovery.engine.describe import describe
+from recovery.engine.priors import summarise_priors
+from recovery.engine.samplers import Sampler
+from recovery.engine.workshop import Prepared, Workshop
+from recovery.errors import ScenarioError, SettingsError, StoreConflict
+from recovery.execute import default_workers, in_processes, in_threads
+from recovery.progress import Reporter, Silent, reporter
+from recovery.provenance import command_line, provenance
+from recovery.record import Record
+from recovery.results import Results
+from recovery.scenario import Scenario
+from recovery.store import Store, writable_folder
+
+TRUTH: Mapping[str, tuple[TruthMode, ...]] = {
+    "fixed": ("fixed",),
+    "prior": ("prior",),
+    "both": ("fixed", "prior"),
+}
+
+
+class Sweep:
+    """Replicates of a scenario over combinations of levels.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        A function decorated with `scenario`.
+    levels : mapping of str to sequence, optional
+        Levels by axis. Axes are the parameters of the scenario function, and the sampler settings
+        ``sampler``, ``draws``, ``tune``, ``chains`` and ``target_accept``.
+    replicates : int
+        Replicates per cell, derived from `seed`.
+    truth : {"fixed", "prior", "both"}
+        Whether the truth is the given one, drawn from the prior for each replicate, or both.
+    seed : int
+        Root of all random numbers.
+    seeds : sequence of int, optional
+        One replicate per cell for each of these seeds, instead of `replicates` and `seed`.
+    sampler : str or Sampler
+        ``nutpie``, ``pymc``, or a sampler object.
+    draws, tune, chains : int
+        Kept and warm-up draws per chain, and chains.
+    target_accept : float
+        Target acceptance rate of NUTS.
+
+    Raises
+    ------
+    LevelError, SettingsError
+        If an axis, level, seed or setting is impossible.
+
+    Examples
+    --------
+    >>> results = Sweep(plants, {"trials": [50, 100]}, replicates=100).run("reports/plants")
+    ... # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        levels: Mapping[str, Sequence[Any]] | None = None,
+        *,
+        replicates: int = 100,
+        truth: Literal["fixed", "prior", "both"] = "fixed",
+        seed: int = 42,
+        seeds: Sequence[int] | None = None,
+        sampler: str | Sampler = "nutpie",
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        target_accept: float = 0.8,
+    ) -> None:
+        if not isinstance(scenario, Scenario):
+            raise ScenarioError(
+                f"{scenario!r} is no scenario; put @scenario from recovery above the function"
+            )
+        if truth not in TRUTH:
+            raise SettingsError(f"truth: {truth!r} is not allowed; give fixed, prior or both")
+        name = sampler if isinstance(sampler, str) else sampler.name
+        self.design = Design(
+            scenario,
+            levels or {},
+            TRUTH[truth],
+            replicates,
+            seed,
+            None if seeds is None else tuple(seeds),
+            Settings(name, draws, tune, chains, target_accept),
+        )
+        self._samplers = {} if isinstance(sampler, str) else {name: sampler}
+
+    @cached_property
+    def workshop(self) -> Workshop:
+        """What this process has compiled for the scenario; kept between runs of this object."""
+        return Workshop(self.design.scenario, self._samplers)
+
+    def run(
+        self,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        workers: int | None = None,
+        fresh: bool = False,
+        progress: bool = True,
+        command: str | None = None,
+    ) -> Results:
+        """Run what is missing, and return the results of the whole store.
+
+        Parameters
+        ----------
+        out : path, optional
+            Output folder; by default ``reports/<scenario>``. A store that is there already is
+            gone on with: what it has is not run again.
+        workers : int, optional
+            Fits at a time; by default one per core.
+        fresh : bool
+            Begin again; the earlier store is kept as ``results.sqlite.previous``.
+        progress : bool
+            Show progress on standard error.
+        command : str, optional
+            What to record as the command.
+
+        Returns
+        -------
+        Results
+
+        Raises
+        ------
+        ProblemError, UserCodeError
+            If the scenario cannot be used; nothing has been written then.
+        StoreConflict
+            If the folder holds another run.
+        OutputError, StoreBusy, NotAStore, StoreDamaged, StoreWriteError
+            If the store cannot be used.
+        KeyboardInterrupt
+            On Ctrl-C, once what was running is done and stored.
+        """
+        workers = default_workers() if workers is None else workers
+        if not isinstance(workers, int) or workers < 1:
+            raise SettingsError(f"workers: {workers!r} is not allowed; give 1 or more")
+        folder = Path(out) if out is not None else Path("reports") / self.design.scenario.name
+        writable_folder(folder)
+        for name in {cell.settings.sampler for cell in self.design.cells}:
+            self.workshop.sampler(name)
+        prepared = {cell.digest: self.workshop.check(cell) for cell in self.design.cells}
+        descriptions = {digest: describe(p.problem) for digest, p in prepared.items()}
+        with Store.create_or_open(folder, fresh=fresh) as store:
+            refuse_another_run(store, self.design, descriptions)
+            known = {cell["digest"] for cell in store.cells()}
+            new = [cell for cell in self.design.cells if cell.digest not in known]
+            store.begin(
+                self.design.identity(),
+                [self._cell_row(cell, prepared, descriptions) for cell in new],
+                [(r.cell.digest, r.seed, r.index) for r in self.design],
+                provenance(command or command_line(), workers, self._file()),
+            )
+            done = store.done()
+            missing = [replicate for replicate in self.design if replicate.key not in done]
+            if missing:
+                shown = reporter(len(missing)) if progress else Silent()
+                self._fit(missing, prepared, store, workers, shown)
+        return Results(folder)
+
+    def _fit(
+        self,
+        missing: list[Replicate],
+        prepared: Mapping[str, Prepared],
+        store: Store,
+        workers: int,
+        shown: Reporter,
+    ) -> None:
+        modes = {cell.digest: cell.truth_mode for cell in self.design.cells}
+        with (
+            _interruptible() as stop,
+            shown,
+            closing(self._records(missing, prepared, workers, stop)) as records,
+        ):
+            for record in records:
+                store.append([record])
+                shown.add(record, modes[record.cell])
+        if stop.is_set():
+            raise KeyboardInterrupt
+
+    def _records(
+        self,
+        missing: list[Replicate],
+        prepared: Mapping[str, Prepared],
+        workers: int,
+        stop: threading.Event,
+    ) -> Generator[Record, None, None]:
+        """Threads for samplers that run beside each other there, processes for the others."""
+        threaded: list[Replicate] = []
+        isolated: list[Replicate] = []
+        for replicate in missing:
+            problem = prepared[replicate.cell.digest].problem
+            sampler = self.workshop.sampler_for(replicate.cell, problem)
+            (threaded if sampler.threads else isolated).append(replicate)
+        if threaded:
+            yield from in_threads(threaded, self.workshop, workers, stop)
+        if isolated:
+            scenario = self.design.scenario
+            yield from in_processes(isolated, scenario, self._samplers, workers, stop)
+
+    def _cell_row(
+        self,
+        cell: Cell,
+        prepared: Mapping[str, Prepared],
+        descriptions: Mapping[str, Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        ready = prepared[cell.digest]
+        return {
+            "digest": cell.digest,
+            "levels": dict(cell.levels),
+            "truth_mode": cell.truth_mode,
+            "settings": dataclasses.asdict(cell.settings),
+            "problem": descriptions[cell.digest],
+            "priors": [
+                dataclasses.asdict(prior)
+                for prior in summarise_priors(ready.problem, self.workshop.prior_draws(ready))
+            ],
+        }
+
+    def _file(self) -> str | None:
+        code = getattr(self.design.scenario.function, "__code__", None)
+        name: str | None = getattr(code, "co_filename", None)
+        return name
+
+
+def refuse_another_run(
+    store: Store, design: Design, descriptions: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Check that a store is of this design, whatever levels and replicates it has.
+
+    Raises
+    ------
+    StoreConflict
+        With every field that differs.
+    """
+    there = store.identity()
+    if not there:
+        return
+    here = json.loads(json.dumps(design.identity()))
+    differences = list(_differences("", there, here))
+    for cell in store.cells():
+        description = descriptions.get(cell["digest"])
+        if description is None:
+            continue
+        old, new = dict(cell["problem"]), json.loads(json.dumps(description))
+        if old.get("graph_of") != new.get("graph_of"):
+            # Another version writes the same graph otherwise, so it says nothing here.
+            for name in ("graph", "graph_of", "covariates", "predict"):
+                old.pop(name, None)
+                new.pop(name, None)
+        found = list(_differences("", old, new))
+        if found:
+            levels = " ".join(f"{k}={v}" for k, v in cell["levels"].items())
+            differences += [f"{text} (at {levels})" for text in found]
+            break
+    if differences:
+        raise StoreConflict(
+            f"{store.folder}: holds another run; it differs in {'; '.join(differences)}. Use "
+            "another --out, or --fresh to begin again (the old store is kept beside it)"
+        )
+
+
+def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(name for name in new if name not in old)]:
+            place = f"{path}.{name}" if path else name
+            yield from _differences(place, old.get(name), new.get(name))
+    elif old != new:
+        yield f"{path}: {json.dumps(old)} there, {json.dumps(new)} here"
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Let the first Ctrl-C or SIGTERM end the run cleanly, and the second at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {
+        number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

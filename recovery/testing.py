@@ -1,0 +1,110 @@
+"""Exact samplers, sound and faulty, and a tiny scenario, for tests without compiling anything.
+
+The posterior of a regression with known noise is normal in closed form, so its draws can be had
+in microseconds and what a sweep must find is known exactly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pymc as pm
+
+from recovery.design import Settings
+from recovery.engine.problem import Arrays, CheckedProblem
+from recovery.engine.samplers import Fit, Target
+from recovery.record import Floats, Sampling
+from recovery.scenario import Problem, scenario
+
+
+@scenario
+def line(trials: int = 20, noise: float = 1.0, slope: float = 1.0) -> Problem:
+    """Two slopes under a standard normal prior, with known noise: conjugate."""
+    with pm.Model(coords={"side": ["left", "right"]}) as model:
+        x = pm.Data("x", np.zeros((trials, 2)), dims=["trial", "side"])
+        noise_sd = pm.Data("noise_sd", noise)
+        betas = pm.Normal("betas", dims="side")
+        pm.Deterministic("total", betas.sum())
+        pm.Normal("y", x @ betas, noise_sd, dims="trial")
+    return Problem(
+        model,
+        observed="y",
+        truth={"betas": [slope, -slope]},
+        covariates={"x": pm.Normal.dist(shape=(trials, 2))},
+    )
+
+
+@dataclass
+class ExactSampler:
+    """Independent draws from the exact posterior of `line` and models of the same form.
+
+    Parameters
+    ----------
+    sd_factor : float
+        Multiplies the posterior sd: 1 is sound, anything else a planted flaw.
+    shift : float
+        Shifts the posterior by this many of its own sds: 0 is sound.
+    name : str
+        What records say.
+    """
+
+    sd_factor: float = 1.0
+    shift: float = 0.0
+    name: str = "exact"
+    threads: bool = True
+    counts_compilation: bool = True
+
+    def cannot(self, problem: CheckedProblem) -> str:
+        """Return why a problem is not of this form, or an empty string."""
+        if {"x", "noise_sd"} <= set(problem.data) and problem.free == ("betas",):
+            return ""
+        return "the model is no regression of y on x with known noise_sd"
+
+    def compile(self, target: Target, data: Arrays, observed: Arrays) -> "ExactDensity":
+        """Return the density; nothing is compiled."""
+        return ExactDensity(self, target)
+
+
+class ExactDensity:
+    """The posterior of standard normal slopes given y, x and the noise."""
+
+    def __init__(self, sampler: ExactSampler, target: Target) -> None:
+        self._sampler = sampler
+        self._target = target
+
+    def posterior(self, data: Arrays, observed: Arrays) -> tuple[Floats, Floats]:
+        """Return mean and covariance of the slopes."""
+        x, noise_sd = np.asarray(data["x"], float), float(data["noise_sd"])
+        precision = np.eye(x.shape[1]) + x.T @ x / noise_sd**2
+        covariance = np.linalg.inv(precision)
+        return covariance @ (x.T @ observed["y"]) / noise_sd**2, covariance
+
+    def fit(
+        self,
+        data: Arrays,
+        observed: Arrays,
+        lengths: Mapping[str, int],
+        settings: Settings,
+        seed: int,
+    ) -> Fit:
+        """Draw from the exact posterior, or from a flawed copy of it."""
+        mean, covariance = self.posterior(data, observed)
+        sd = np.sqrt(np.diag(covariance))
+        rng = np.random.default_rng(seed)
+        standard = rng.normal(size=(settings.chains, settings.draws, len(mean)))
+        factor = np.linalg.cholesky(covariance) * self._sampler.sd_factor
+        betas = mean + self._sampler.shift * sd + standard @ factor.T
+        draws = {"betas": betas, "total": betas.sum(axis=-1)}
+        recorded = {name: draws[name] for name in self._target.problem.recorded}
+        sampling = Sampling(
+            sampler=self._sampler.name,
+            chains=settings.chains,
+            draws=settings.draws,
+            tune=0,
+            divergences=0,
+            reached_max_treedepth=0,
+            tree_depth_max=0,
+            acceptance_rate=1.0,
+            gradient_evaluations=settings.chains * settings.draws,
+        )
+        return Fit(recorded, sampling, sample_s=1e-6)

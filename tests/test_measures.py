@@ -1,0 +1,734 @@
+"""Performance measures: closed forms, brute force, simulated sampling distributions, relations."""
+
+import math
+import statistics
+from collections.abc import Callable
+from statistics import NormalDist
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from recovery import measures
+from recovery.measures import MEASURES, Measured, measure_info, performance
+
+Array = NDArray[np.float64]
+NORMAL = NormalDist()
+POINT = [
+    "bias", "relative_bias", "standardised_bias", "empirical_se", "model_se",
+    "model_se_relative_error", "mse", "rmse", "z_mean", "z_sd", "contraction",
+]  # fmt: skip
+LEVEL = [
+    "coverage", "miss_left", "miss_right", "bias_eliminated_coverage", "interval_width",
+    "interval_score",
+]  # fmt: skip
+SHARES = ["coverage", "miss_left", "miss_right", "bias_eliminated_coverage"]
+
+
+def replicates(n: int, seed: int, *, heavy: bool = False) -> dict[str, Array]:
+    """Biased, miscalibrated posteriors of varying width; heavy: errors that follow that width."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(3.0, 0.5, n)
+    sd = np.abs(rng.normal(size=n)) + 0.05 if heavy else rng.uniform(0.8, 1.2, n)
+    mean = truth + 0.4 + 1.3 * rng.normal(size=n) * (sd if heavy else 1.0)
+    return {
+        "mean": mean,
+        "sd": sd,
+        "truth": truth,
+        "lower": mean - 1.5 * sd,
+        "upper": mean + 2 * sd,
+    }
+
+
+def measured(name: str, of: dict[str, Array], prior_sd: float = 2.0) -> Measured:
+    """Call the public function of one measure, at the level 0.9."""
+    takes = {
+        "model_se": ["sd"], "model_se_relative_error": ["mean", "truth", "sd"],
+        "z_mean": ["mean", "sd", "truth"], "z_sd": ["mean", "sd", "truth"], "contraction": ["sd"],
+        "coverage": ["lower", "upper", "truth"], "miss_left": ["lower", "upper", "truth"],
+        "miss_right": ["lower", "upper", "truth"], "interval_width": ["lower", "upper"],
+        "bias_eliminated_coverage": ["lower", "upper", "mean", "truth"],
+        "interval_score": ["lower", "upper", "truth"],
+    }.get(name, ["mean", "truth"])  # fmt: skip
+    scalars = {"contraction": [prior_sd], "interval_score": [0.9]}.get(name, [])
+    function: Callable[..., Measured] = getattr(measures, name)
+    return function(*[of[argument] for argument in takes], *scalars)
+
+
+def by_hand(name: str, of: dict[str, Array]) -> float:
+    """Compute one measure with Python loops and the statistics module only."""
+    rows = list(
+        zip(*(of[k].tolist() for k in ("mean", "sd", "truth", "lower", "upper")), strict=True)
+    )
+    n = len(rows)
+    errors = [m - t for m, _, t, _, _ in rows]
+    z = [(m - t) / s for m, s, t, _, _ in rows]
+    shift = sum(errors) / n
+    model = math.sqrt(sum(s**2 for _, s, _, _, _ in rows) / n)
+
+    def penalty(t: float, low: float, high: float) -> float:
+        return 20 * (low - t) if t < low else 20 * (t - high) if t > high else 0.0
+
+    formulas: dict[str, Callable[[], float]] = {
+        "bias": lambda: shift,
+        "relative_bias": lambda: sum(e / r[2] for e, r in zip(errors, rows, strict=True)) / n,
+        "standardised_bias": lambda: shift / statistics.stdev(errors),
+        "empirical_se": lambda: statistics.stdev(errors),
+        "model_se": lambda: model,
+        "model_se_relative_error": lambda: 100 * (model / statistics.stdev(errors) - 1),
+        "mse": lambda: sum(e**2 for e in errors) / n,
+        "rmse": lambda: math.sqrt(sum(e**2 for e in errors) / n),
+        "z_mean": lambda: sum(z) / n,
+        "z_sd": lambda: statistics.stdev(z),
+        "contraction": lambda: sum(1 - s**2 / 4 for _, s, _, _, _ in rows) / n,
+        "coverage": lambda: sum(lo <= t <= up for _, _, t, lo, up in rows) / n,
+        "miss_left": lambda: sum(t < lo for _, _, t, lo, _ in rows) / n,
+        "miss_right": lambda: sum(t > up for _, _, t, _, up in rows) / n,
+        "bias_eliminated_coverage": lambda: (
+            sum(lo - shift <= t <= up - shift for _, _, t, lo, up in rows) / n
+        ),
+        "interval_width": lambda: sum(up - lo for _, _, _, lo, up in rows) / n,
+        "interval_score": lambda: sum(up - lo + penalty(t, lo, up) for _, _, t, lo, up in rows) / n,
+    }
+    return formulas[name]()
+
+
+def normal_scores(n: int) -> Array:
+    """Return a deterministic sample of the standard normal: its quantiles at the cell middles."""
+    return np.array([NORMAL.inv_cdf((i + 0.5) / n) for i in range(n)])
+
+
+class TestFormulas:
+    """Every estimate and every mcse against an independent computation."""
+
+    @pytest.mark.parametrize("name", POINT + LEVEL)
+    @pytest.mark.parametrize("n", [2, 3, 17, 100])
+    def test_every_estimate_is_what_a_plain_loop_gives(self, name: str, n: int) -> None:
+        of = replicates(n, seed=n)
+        assert measured(name, of).estimate == pytest.approx(by_hand(name, of), rel=1e-12)
+        assert measured(name, of).n == n
+
+    @pytest.mark.parametrize("name", [n for n in POINT + LEVEL if n != "bias_eliminated_coverage"])
+    @pytest.mark.parametrize("heavy", [False, True])
+    def test_every_mcse_is_near_a_jackknife_that_really_leaves_one_out(
+        self, name: str, heavy: bool
+    ) -> None:
+        # They are equal for a mean and equal to order 1 / n for the rest. Bias-eliminated coverage
+        # is a step function of the bias, which no jackknife measures.
+        of = replicates(n := 400, seed=8, heavy=heavy)
+        left_out = [by_hand(name, {k: np.delete(x, i) for k, x in of.items()}) for i in range(n)]
+        jackknife = math.sqrt((n - 1) / n * sum((x - np.mean(left_out)) ** 2 for x in left_out))
+        means = {"bias", "relative_bias", "mse", "z_mean", "contraction", *LEVEL[4:]}
+        tolerance = 1e-6 if name in means else 0.04 if heavy else 0.01
+        assert measured(name, of).mcse == pytest.approx(jackknife, rel=tolerance)
+
+    @staticmethod
+    def typical_mcse_and_spread(name: str, heavy: bool) -> tuple[float, float]:
+        """Return the root mean square mcse, and the sd of the estimate, over 2,500 experiments."""
+        results = [
+            measured(name, replicates(200, (heavy + 1) * 10_000 + i, heavy=heavy))
+            for i in range(2500)
+        ]
+        typical = math.sqrt(np.mean([result.mcse**2 for result in results]))
+        return typical, float(np.std([result.estimate for result in results], ddof=1))
+
+    @pytest.mark.parametrize(
+        ("name", "heavy"),
+        [
+            (name, heavy)
+            for name in POINT + LEVEL
+            for heavy in (False, True)
+            if (name, heavy) != ("bias_eliminated_coverage", True)
+        ],
+    )
+    def test_every_mcse_is_the_sd_of_the_measure_over_repeated_experiments(
+        self, name: str, heavy: bool
+    ) -> None:
+        # The sd over 2,500 experiments is known to 1.4 % (normal) or 2 % (heavy tails), and the
+        # delta method falls short by up to 4 % at 200 replicates. Three sigma are left of the 10 %:
+        # false alarm .003 a case, and the seeds are fixed.
+        typical, spread = self.typical_mcse_and_spread(name, heavy)
+        assert typical == pytest.approx(spread, rel=0.1)
+
+    def test_bias_eliminated_coverage_has_a_mcse_up_to_a_fifth_too_small(self) -> None:
+        # Lopsided intervals of very unequal width: the error of the bias itself, which the
+        # published formula leaves out, now shows. This pins the limit that its docstring states.
+        typical, spread = self.typical_mcse_and_spread("bias_eliminated_coverage", heavy=True)
+        assert 0.8 < typical / spread < 0.95
+
+    def test_normal_theory_would_halve_the_mcse_where_the_noise_varies_between_replicates(
+        self,
+    ) -> None:
+        # Errors with a half-normal scale have kurtosis 9, so the mcse is sqrt((9 - 1) / 2) = 2
+        # times the normal one; 400,000 replicates know the ratio to about 2 %.
+        rng = np.random.default_rng(3)
+        error = rng.normal(size=400_000) * np.abs(rng.normal(size=400_000))
+        se = measures.empirical_se(error, np.zeros_like(error))
+        assert se.mcse / (se.estimate / math.sqrt(2 * (se.n - 1))) == pytest.approx(2, rel=0.08)
+
+    def test_skewed_errors_carry_their_skewness_into_the_mcse_of_standardised_bias(self) -> None:
+        # Exponential errors: b = 1, skewness 2, kurtosis 9, so n mcse^2 = 1 - 2 b + 8 b^2 / 4 = 1,
+        # where b^2 / 2 would stand for normal errors and give 1.5. 400,000 know it to about 4 %.
+        error = np.random.default_rng(15).exponential(size=400_000)
+        got = measures.standardised_bias(error, np.zeros_like(error))
+        assert got.estimate == pytest.approx(1, abs=4 * got.mcse)
+        assert got.mcse * math.sqrt(got.n) == pytest.approx(1, rel=0.1)
+
+    def test_the_error_of_the_prior_variance_is_added_in_quadrature(self) -> None:
+        of = replicates(50, seed=1)
+        known = measures.contraction(of["sd"], 2.0)
+        guessed = measures.contraction(of["sd"], 2.0, 0.1)
+        # d(1 - v / V) = (v / V) dV / V
+        extra = (1 - known.estimate) * 0.1
+        assert guessed.estimate == known.estimate
+        assert guessed.mcse == pytest.approx(math.sqrt(known.mcse**2 + extra**2), rel=1e-12)
+
+    def test_the_prior_variance_error_is_its_spread_when_the_prior_is_estimated(self) -> None:
+        # The variance of 500 normal draws has relative se sqrt(2 / 499); the sd over 4,000 priors
+        # is known to 1.1 %, so 6 % is beyond five sigma.
+        rng = np.random.default_rng(5)
+        sd = np.full(10, 0.8)
+        relative = math.sqrt(2 / 499)
+        got = [
+            measures.contraction(sd, float(np.std(rng.normal(size=500), ddof=1)), relative)
+            for _ in range(4000)
+        ]
+        spread = np.std([g.estimate for g in got])
+        assert np.mean([g.mcse for g in got]) == pytest.approx(spread, rel=0.06)
+
+    def test_contraction_is_negative_where_the_posterior_is_wider_than_the_prior(self) -> None:
+        assert measures.contraction(np.array([2.0, 2.0]), 1.0) == (-3.0, 0.0, 2)
+
+    @pytest.mark.parametrize("k", [0, 1, 9, 10])
+    def test_a_share_of_none_or_all_has_the_spread_of_its_jeffreys_posterior(self, k: int) -> None:
+        n = 10
+        truth = np.where(np.arange(n) < k, 0.0, 5.0)
+        share = measures.coverage(np.full(n, -1.0), np.full(n, 1.0), truth)
+        a, b = k + 0.5, n - k + 0.5
+        jeffreys = math.sqrt(a * b / ((a + b) ** 2 * (a + b + 1)))
+        binomial = math.sqrt(k / n * (1 - k / n) / n)
+        assert (share.estimate, share.n) == (k / n, n)
+        assert share.mcse == pytest.approx(jeffreys if k in (0, n) else binomial)
+
+    def test_a_truth_on_an_end_of_the_interval_is_covered(self) -> None:
+        lower, upper = np.array([0.0, 0.0, 0.0]), np.array([1.0, 1.0, 1.0])
+        truth = np.array([0.0, 1.0, 0.5])
+        assert measures.coverage(lower, upper, truth).estimate == 1
+        assert measures.miss_left(lower, upper, truth).estimate == 0
+        assert measures.miss_right(lower, upper, truth).estimate == 0
+
+    def test_at_a_fixed_truth_bias_eliminated_coverage_asks_for_the_average_mean(self) -> None:
+        of = replicates(500, seed=2)
+        truth = np.full(500, 2.0)
+        hits = (of["lower"] <= of["mean"].mean()) & (of["mean"].mean() <= of["upper"])
+        got = measures.bias_eliminated_coverage(of["lower"], of["upper"], of["mean"], truth)
+        assert got.estimate == hits.mean()
+        assert got.estimate != measures.coverage(of["lower"], of["upper"], truth).estimate
+
+
+class TestRelations:
+    """What must not change, and what must change how, when the numbers are changed."""
+
+    @staticmethod
+    def all_of(of: dict[str, Array], prior_sd: float = 2.0) -> dict[str, Measured]:
+        interval = of["lower"], of["upper"]
+        return performance(of["mean"], of["sd"], of["truth"], {0.9: interval}, prior_sd)
+
+    def test_shifting_truth_and_posterior_together_changes_relative_bias_alone(self) -> None:
+        of = replicates(80, seed=4)
+        moved = {k: x if k == "sd" else x + 7.0 for k, x in of.items()}
+        before, after = self.all_of(of), self.all_of(moved)
+        assert after.pop("relative_bias") != before.pop("relative_bias")
+        for name, value in before.items():
+            assert after[name] == pytest.approx(value, rel=1e-9), name
+
+    @pytest.mark.parametrize("c", [0.001, 250.0])
+    def test_a_change_of_unit_scales_each_measure_by_its_own_unit(self, c: float) -> None:
+        of = replicates(80, seed=4)
+        before = self.all_of(of)
+        after = self.all_of({k: c * x for k, x in of.items()}, prior_sd=2.0 * c)
+        powers = {"parameter units": 1, "squared parameter units": 2}
+        for name, value in before.items():
+            factor = c ** powers.get(measure_info(name).unit, 0)
+            scaled = value.estimate * factor, value.mcse * factor, value.n
+            assert after[name] == pytest.approx(scaled, rel=1e-9), name
+
+    def test_a_mirror_image_swaps_the_misses_and_the_sign_of_the_bias(self) -> None:
+        of = replicates(80, seed=4)
+        mirror = {k: x if k == "sd" else -x for k, x in of.items()}
+        mirror["lower"], mirror["upper"] = mirror["upper"], mirror["lower"]
+        before, after = self.all_of(of), self.all_of(mirror)
+        assert before["miss_left_90"] != before["miss_right_90"]
+        assert after["miss_left_90"] == before["miss_right_90"]
+        assert after["miss_right_90"] == before["miss_left_90"]
+        for name in ("bias", "standardised_bias", "z_mean"):
+            assert after[name].estimate == pytest.approx(-before[name].estimate, rel=1e-9)
+            assert after[name].mcse == pytest.approx(before[name].mcse, rel=1e-9)
+        for name in (
+            "mse",
+            "z_sd",
+            "coverage_90",
+            "bias_eliminated_coverage_90",
+            "interval_score_90",
+        ):
+            assert after[name] == pytest.approx(before[name], rel=1e-9)
+
+    def test_the_order_of_the_replicates_does_not_matter(self) -> None:
+        of = replicates(80, seed=4)
+        order = np.random.default_rng(0).permutation(80)
+        after = self.all_of({k: x[order] for k, x in of.items()})
+        for name, value in self.all_of(of).items():
+            assert after[name] == pytest.approx(value, rel=1e-9), name
+
+    @pytest.mark.parametrize("name", [name for name in POINT + LEVEL if name not in SHARES])
+    def test_the_same_replicates_four_times_over_halve_the_mcse(self, name: str) -> None:
+        once = measured(name, replicates(300, seed=9))
+        four = measured(name, {k: np.tile(x, 4) for k, x in replicates(300, seed=9).items()})
+        assert four.estimate == pytest.approx(once.estimate, abs=0.3)
+        assert four.mcse == pytest.approx(once.mcse / 2, rel=0.01)
+
+    def test_covered_and_missed_on_either_side_make_one(self) -> None:
+        of = self.all_of(replicates(333, seed=6))
+        parts = of["coverage_90"], of["miss_left_90"], of["miss_right_90"]
+        assert all(0 < part.estimate < 1 for part in parts)
+        assert sum(part.estimate for part in parts) == pytest.approx(1, abs=1e-15)
+
+    def test_mse_is_squared_bias_plus_variance(self) -> None:
+        of = self.all_of(replicates(90, seed=6))
+        spread = of["empirical_se"].estimate ** 2 * 89 / 90
+        assert of["mse"].estimate == pytest.approx(of["bias"].estimate ** 2 + spread, rel=1e-12)
+        assert of["rmse"].estimate ** 2 == pytest.approx(of["mse"].estimate, rel=1e-12)
+
+    def test_the_interval_score_is_the_width_where_every_interval_covers(self) -> None:
+        of = replicates(50, seed=6)
+        of["lower"], of["upper"] = of["truth"] - 2.0 * of["sd"], of["truth"] + 0.1
+        every = self.all_of(of)
+        assert every["coverage_90"].estimate == 1
+        assert every["interval_score_90"] == pytest.approx(every["interval_width_90"], rel=1e-12)
+
+    @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+    def test_the_interval_score_is_lowest_for_the_true_interval(self, level: float) -> None:
+        truth = normal_scores(20_001)
+        half = NORMAL.inv_cdf((1 + level) / 2)
+
+        def score(low: float, high: float) -> float:
+            ends = np.full_like(truth, low), np.full_like(truth, high)
+            return measures.interval_score(*ends, truth, level).estimate
+
+        best = score(-half, half)
+        # In closed form 2 half + (4 / alpha) (density(half) - half alpha / 2).
+        alpha = 1 - level
+        assert best == pytest.approx(4 / alpha * NORMAL.pdf(half), rel=2e-3)
+        for low, high in [(0.9, 1), (1.1, 1), (1, 0.9), (1, 1.1), (0.9, 0.9), (1.1, 1.1)]:
+            assert score(-half * low, half * high) > best
+
+
+class TestRsimsum:
+    """The multiple-imputation example of rsimsum, from its published moments: 1,000 replicates."""
+
+    # Bias, empirical SE, percentage error of the model SE, and the mcse of that percentage.
+    METHODS: ClassVar = {
+        "CC": (0.01676, 0.1511, -2.6594, 2.2055),
+        "MI_LOGT": (0.0009, 0.1320, 2.2233, 2.3323),
+        "MI_T": (-0.0012, 0.13444, -0.4412, 2.2695),
+    }
+    N = 1000
+
+    def construct(self, method: str, kurtosis: float) -> dict[str, Array]:
+        """Build replicates with exactly these moments; sd^2 is uncorrelated with the errors^2."""
+        bias, empirical, percent, percent_mcse = self.METHODS[method]
+        scores, low, high = normal_scores(self.N), 0.0, 1.0
+        for _ in range(80):  # a cubic of a normal has any kurtosis above 3
+            middle = (low + high) / 2
+            error = scores + middle * scores**3
+            error = error / np.sqrt(np.mean(error**2))
+            low, high = (middle, high) if np.mean(error**4) < kurtosis else (low, middle)
+        mean = 0.5 + bias + empirical * error / np.std(error, ddof=1)
+        ratio = 1 + percent / 100
+        model = ratio * empirical
+        # The published mcse of the percentage, solved for the variance of sd^2.
+        share = (percent_mcse / (100 * ratio)) ** 2 - 1 / (2 * (self.N - 1))
+        signs = np.random.default_rng(1).choice([-1.0, 1.0], self.N)
+        basis = np.column_stack([np.ones(self.N), error**2, error])
+        signs -= basis @ np.linalg.lstsq(basis, signs, rcond=None)[0]
+        spread = 2 * model**2 * math.sqrt(self.N * share) * signs / np.std(signs, ddof=1)
+        return {"mean": mean, "sd": np.sqrt(model**2 + spread), "truth": np.full(self.N, 0.5)}
+
+    @pytest.mark.parametrize(
+        ("method", "name", "estimate", "mcse"),
+        [
+            ("CC", "bias", "0.0168", "0.0048"),
+            ("CC", "relative_bias", "0.0335", "0.0096"),
+            ("CC", "empirical_se", "0.1511", "0.0034"),
+            ("CC", "model_se", "0.1471", "0.0005"),
+            ("CC", "model_se_relative_error", "-2.6594", "2.2055"),
+            ("MI_LOGT", "bias", "0.0009", "0.0042"),
+            ("MI_LOGT", "relative_bias", "0.0018", "0.0083"),
+            ("MI_LOGT", "empirical_se", "0.1320", "0.0030"),
+            ("MI_LOGT", "model_se", "0.1349", "0.0006"),
+            ("MI_LOGT", "model_se_relative_error", "2.2233", "2.3323"),
+            ("MI_T", "bias", "-0.0012", "0.0043"),
+            ("MI_T", "relative_bias", "-0.0024", "0.0085"),
+            ("MI_T", "empirical_se", "0.1344", "0.0030"),
+            ("MI_T", "model_se", "0.1338", "0.0006"),
+            ("MI_T", "model_se_relative_error", "-0.4412", "2.2695"),
+        ],
+    )
+    def test_normal_errors_give_the_published_digits(
+        self, method: str, name: str, estimate: str, mcse: str
+    ) -> None:
+        got = measured(name, self.construct(method, kurtosis=3.0))
+        assert (f"{got.estimate:.4f}", f"{got.mcse:.4f}") == (estimate, mcse)
+
+    @pytest.mark.parametrize(
+        ("method", "estimate", "mcse"),
+        [("CC", "0.0231", "0.0011"), ("MI_LOGT", "0.0174", "0.0009"), ("MI_T", "0.0181", "0.0009")],
+    )
+    def test_a_kurtosis_of_3_45_gives_the_published_mse(
+        self, method: str, estimate: str, mcse: str
+    ) -> None:
+        # The mcse of an mse needs the kurtosis of the data, which the table does not print: its
+        # three values allow 3.39 to 3.54 for all methods alike, and rule out 3.
+        got = measured("mse", self.construct(method, kurtosis=3.45))
+        assert (f"{got.estimate:.4f}", f"{got.mcse:.4f}") == (estimate, mcse)
+
+    @pytest.mark.parametrize(
+        ("covered", "mcse"),
+        [(943, "0.0073"), (949, "0.0070"), (940, "0.0075"), (946, "0.0071"), (969, "0.0055"),
+         (963, "0.0060")],
+    )  # fmt: skip
+    def test_shares_have_the_published_mcse(self, covered: int, mcse: str) -> None:
+        truth = np.where(np.arange(1000) < covered, 0.0, 2.0)
+        got = measures.coverage(np.full(1000, -1.0), np.full(1000, 1.0), truth)
+        assert (got.estimate, f"{got.mcse:.4f}") == (covered / 1000, mcse)
+
+    def test_bias_eliminated_coverage_has_the_published_mcse(self) -> None:
+        of = self.construct("CC", kurtosis=3.0)
+        distance = np.sort(np.abs(of["mean"] - of["mean"].mean()))
+        half = (distance[939] + distance[940]) / 2
+        ends = of["mean"] - half, of["mean"] + half
+        got = measures.bias_eliminated_coverage(*ends, of["mean"], of["truth"])
+        assert (got.estimate, f"{got.mcse:.4f}") == (0.940, "0.0075")
+        assert measures.coverage(*ends, of["truth"]).estimate != 0.940
+
+    def test_normal_errors_give_the_formulas_of_morris_to_the_last_digit(self) -> None:
+        of = self.construct("CC", kurtosis=3.0)
+        empirical, model = np.std(of["mean"], ddof=1), math.sqrt(np.mean(of["sd"] ** 2))
+        squares = np.var(of["sd"] ** 2, ddof=1)
+        assert measured("empirical_se", of).mcse == pytest.approx(empirical / math.sqrt(1998))
+        assert measured("model_se", of).mcse == pytest.approx(
+            math.sqrt(squares / (4000 * model**2))
+        )
+        assert measured("model_se_relative_error", of).mcse == pytest.approx(
+            100 * model / empirical * math.sqrt(squares / (4000 * model**4) + 1 / 1998)
+        )
+        b = measured("bias", of).estimate / empirical
+        assert measured("standardised_bias", of).mcse == pytest.approx(
+            math.sqrt(1 / 1000 + b**2 / 1998)
+        )
+
+
+class TestClosedForm:
+    """Normal posteriors, whose coverage is known."""
+
+    ERRORS = normal_scores(20_001)  # the sampling distribution itself: no Monte Carlo error
+
+    @pytest.mark.parametrize(
+        ("factor", "expected"),
+        [
+            (0.5, 0.589),
+            (0.8, 0.812),
+            (0.9, 0.861),
+            (1, 0.9),
+            (1.1, 0.930),
+            (1.25, 0.960),
+            (2, 0.999),
+        ],
+    )
+    def test_a_wrong_posterior_sd_has_its_coverage(self, factor: float, expected: float) -> None:
+        half = NORMAL.inv_cdf(0.95) * factor
+        got = measures.coverage(self.ERRORS - half, self.ERRORS + half, 0 * self.ERRORS)
+        assert got.estimate == pytest.approx(expected, abs=6e-4)
+        sd = np.full_like(self.ERRORS, factor)
+        percent = measures.model_se_relative_error(self.ERRORS, 0 * self.ERRORS, sd)
+        assert percent.estimate == pytest.approx(100 * (factor - 1), abs=0.05 * factor)
+        assert measures.z_sd(self.ERRORS, sd, 0 * self.ERRORS).estimate == pytest.approx(
+            1 / factor, rel=1e-3
+        )
+
+    @pytest.mark.parametrize(("shift", "expected"), [(0.25, 0.889), (0.5, 0.858), (1, 0.736)])
+    def test_a_shifted_posterior_loses_its_coverage_and_bias_elimination_restores_it(
+        self, shift: float, expected: float
+    ) -> None:
+        mean, truth = self.ERRORS + shift, 0 * self.ERRORS
+        ends = mean - NORMAL.inv_cdf(0.95), mean + NORMAL.inv_cdf(0.95)
+        assert measures.coverage(*ends, truth).estimate == pytest.approx(expected, abs=6e-4)
+        restored = measures.bias_eliminated_coverage(*ends, mean, truth)
+        assert restored.estimate == pytest.approx(0.9, abs=2e-4)
+        # The posterior lies above the truth, so nearly all misses have the truth on the left.
+        assert measures.miss_left(*ends, truth).estimate > 0.05
+        assert measures.miss_right(*ends, truth).estimate < 0.05
+
+    @pytest.mark.parametrize(
+        ("b", "shift", "covered"),
+        [
+            (5.0, 0.250, {0.9: 0.890}),
+            (20.0, 0.999, {0.5: 0.326, 0.9: 0.737, 0.94: 0.810, 0.95: 0.831}),
+        ],
+    )
+    def test_the_plants_regression_with_known_noise_covers_as_its_closed_form(
+        self, b: float, shift: float, covered: dict[float, float]
+    ) -> None:
+        trials, noise = 100, 0.5
+        precision = 1 + trials / noise**2
+        least_squares = b + noise / math.sqrt(trials) * self.ERRORS
+        mean = trials / noise**2 / precision * least_squares
+        sd, truth = np.full_like(mean, precision**-0.5), np.full_like(mean, b)
+        half = {c: NORMAL.inv_cdf((1 + c) / 2) * sd for c in covered}
+        got = performance(mean, sd, truth, {c: (mean - h, mean + h) for c, h in half.items()}, 1.0)
+        assert got["bias"].estimate == pytest.approx(-b / precision, rel=1e-6)
+        assert got["z_mean"].estimate == pytest.approx(-shift, abs=6e-4)
+        assert got["contraction"].estimate == pytest.approx(1 - 1 / precision, rel=1e-12)
+        for c, expected in covered.items():
+            assert got[f"coverage_{100 * c:g}"].estimate == pytest.approx(expected, abs=6e-4)
+
+    def test_a_prior_ten_times_too_narrow_covers_0_137(self) -> None:
+        # 10 observations of sd 1; truths from N(0, 1), the model's prior is N(0, 0.1). Half a
+        # million replicates have mcse 0.0005; the false alarm at four of them is 6e-5.
+        rng = np.random.default_rng(11)
+        truth = rng.normal(size=500_000)
+        mean = (truth + rng.normal(size=truth.size) / math.sqrt(10)) * 10 / 110
+        half = NORMAL.inv_cdf(0.95) / math.sqrt(110)
+        got = measures.coverage(mean - half, mean + half, truth)
+        assert got.estimate == pytest.approx(0.1369, abs=4 * got.mcse)
+
+    def test_an_exact_posterior_is_calibrated_over_its_prior(self) -> None:
+        # Truths from the prior, one observation: every ideal of the table within four mcse; the
+        # false alarm of nine of them is 6e-4.
+        rng = np.random.default_rng(12)
+        truth = rng.normal(size=100_000)
+        mean = (truth + rng.normal(size=truth.size)) / 2
+        sd = np.full_like(mean, math.sqrt(0.5))
+        half = NORMAL.inv_cdf(0.95) * sd
+        got = performance(mean, sd, truth, {0.9: (mean - half, mean + half)}, 1.0)
+        del got["relative_bias"]  # over a prior around 0 it has no variance
+        judged = {name: measure_info(name).ideal for name in got}
+        assert sum(ideal is not None for ideal in judged.values()) == 9
+        for name, ideal in judged.items():
+            if ideal is not None:
+                assert got[name].estimate == pytest.approx(ideal, abs=4 * got[name].mcse), name
+
+
+class TestEdges:
+    """Few replicates, none, broken ones, constant ones."""
+
+    @pytest.mark.parametrize("name", POINT + LEVEL)
+    def test_no_replicates_give_no_measure(self, name: str) -> None:
+        estimate, mcse, n = measured(name, {k: x[:0] for k, x in replicates(3, 1).items()})
+        assert math.isnan(estimate)
+        assert math.isnan(mcse)
+        assert n == 0
+
+    @pytest.mark.parametrize("name", POINT + LEVEL)
+    def test_one_replicate_gives_a_mean_without_mcse_and_no_spread(self, name: str) -> None:
+        estimate, mcse, n = measured(name, {k: x[:1] for k, x in replicates(3, 1).items()})
+        spreads = {"standardised_bias", "empirical_se", "model_se_relative_error", "z_sd"}
+        assert n == 1
+        assert math.isnan(estimate) == (name in spreads)
+        assert math.isnan(mcse) == (name not in SHARES)
+
+    @pytest.mark.parametrize("name", POINT + LEVEL)
+    @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+    def test_a_replicate_with_anything_not_finite_is_left_out(
+        self, name: str, broken: float
+    ) -> None:
+        of = replicates(30, seed=1)
+        for i, array in enumerate(of.values()):
+            array[i] = broken
+        whole = np.all([np.isfinite(x) for x in of.values()], axis=0)
+        every = performance(
+            of["mean"], of["sd"], of["truth"], {0.9: (of["lower"], of["upper"])}, 2.0
+        )
+        got = every[name if name in POINT else f"{name}_90"]
+        assert got.n == 25
+        assert got == measured(name, {k: x[whole] for k, x in of.items()})
+        assert 25 <= measured(name, of).n <= 29  # on its own it needs fewer arguments
+
+    @pytest.mark.parametrize("name", POINT + LEVEL)
+    def test_numbers_too_large_to_square_raise_no_warning(self, name: str) -> None:
+        of = {k: 1e300 * x for k, x in replicates(10, seed=1).items()}
+        measured(name, of)
+
+    def test_relative_bias_is_undefined_if_any_truth_is_zero(self) -> None:
+        got = measures.relative_bias(np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0, 1.0]))
+        assert math.isnan(got.estimate)
+        assert math.isnan(got.mcse)
+        assert got.n == 0
+
+    def test_relative_bias_keeps_its_sign_convention_for_a_negative_truth(self) -> None:
+        got = measures.relative_bias(np.array([-3.0, -3.0]), np.array([-2.0, -2.0]))
+        assert got == (0.5, 0.0, 2)
+
+    def test_a_replicate_without_posterior_spread_has_no_z(self) -> None:
+        mean, truth = np.array([1.0, 2.0, 4.0]), np.zeros(3)
+        sd = np.array([1.0, 0.0, 2.0])
+        assert measures.z_mean(mean, sd, truth)[::2] == (1.5, 2)
+        assert measures.z_sd(mean, np.zeros(3), truth).n == 0
+
+    def test_equal_errors_have_a_spread_of_exactly_zero(self) -> None:
+        mean, truth = np.full(7, 0.1), np.zeros(7)
+        assert measures.empirical_se(mean, truth) == (0, 0, 7)
+        assert measures.bias(mean, truth) == (0.1, 0, 7)
+        assert math.isnan(measures.standardised_bias(mean, truth).estimate)
+        assert math.isnan(measures.model_se_relative_error(mean, truth, mean).estimate)
+
+    @pytest.mark.parametrize("prior_sd", [0.0, -1.0, math.nan, math.inf])
+    def test_contraction_is_undefined_without_a_finite_prior_variance(
+        self, prior_sd: float
+    ) -> None:
+        assert measures.contraction(np.ones(3), prior_sd).n == 0
+
+    def test_arrays_of_different_length_are_refused_by_name(self) -> None:
+        with pytest.raises(ValueError, match=r"one shape.*mean \(3,\), truth \(2,\)"):
+            measures.bias(np.ones(3), np.ones(2))
+        with pytest.raises(ValueError, match="one shape"):
+            measures.bias(np.ones((2, 2)), np.ones((2, 2)))
+
+    @pytest.mark.parametrize("level", [0.0, 1.0, 90.0, -0.1, math.nan])
+    def test_a_level_that_is_no_probability_is_refused(self, level: float) -> None:
+        x = np.ones(3)
+        with pytest.raises(ValueError, match="strictly between 0 and 1"):
+            measures.interval_score(x, x, x, level)
+        with pytest.raises(ValueError, match="strictly between 0 and 1"):
+            performance(x, x, x, {level: (x, x)})
+
+
+class TestPerformance:
+    """All measures at once."""
+
+    def test_it_returns_every_measure_in_the_documented_order(self) -> None:
+        of = replicates(40, seed=3)
+        ends = of["lower"], of["upper"]
+        got = performance(of["mean"], of["sd"], of["truth"], {0.995: ends, 0.9: ends}, 2.0, 0.1)
+        assert list(got) == [
+            *POINT, *[f"{name}_90" for name in LEVEL], *[f"{name}_99.5" for name in LEVEL],
+        ]  # fmt: skip
+        assert list(MEASURES) == POINT + LEVEL
+
+    def test_it_agrees_with_the_functions_one_by_one(self) -> None:
+        of = replicates(40, seed=3)
+        got = performance(of["mean"], of["sd"], of["truth"], {0.9: (of["lower"], of["upper"])}, 2.0)
+        for name in POINT + LEVEL:
+            assert got[name if name in POINT else f"{name}_90"] == measured(name, of), name
+
+    def test_each_level_meets_its_own_interval(self) -> None:
+        of = replicates(40, seed=3)
+        wide = of["lower"] - 1, of["upper"] + 2
+        narrow = of["lower"], of["upper"]
+        got = performance(of["mean"], of["sd"], of["truth"], {0.94: wide, 0.5: narrow})
+        assert got["interval_width_94"].estimate == pytest.approx(
+            got["interval_width_50"].estimate + 3
+        )
+        for c, ends in {0.94: wide, 0.5: narrow}.items():
+            expected = measures.interval_score(*ends, of["truth"], c)
+            assert got[f"interval_score_{100 * c:g}"] == expected
+
+    def test_contraction_is_left_out_without_a_prior(self) -> None:
+        of = replicates(40, seed=3)
+        without = performance(of["mean"], of["sd"], of["truth"], {})
+        assert list(without) == POINT[:-1]
+        with_error = performance(of["mean"], of["sd"], of["truth"], {}, 2.0, 0.3)["contraction"]
+        assert with_error == measures.contraction(of["sd"], 2.0, 0.3)
+
+    def test_estimates_are_plain_python_numbers(self) -> None:
+        of = replicates(40, seed=3)
+        got = performance(of["mean"], of["sd"], of["truth"], {0.9: (of["lower"], of["upper"])}, 2.0)
+        for value in got.values():
+            assert [type(x) for x in value] == [float, float, int]
+
+
+class TestTable:
+    """What the reports say of each measure."""
+
+    def test_every_measure_is_explained_with_a_source(self) -> None:
+        for name, info in MEASURES.items():
+            assert info.meaning.endswith("."), name
+            assert "doi:10." in info.reference, name
+            assert info.formula, name
+            assert info.unit, name
+
+    def test_a_level_sets_the_ideal_of_shares_only(self) -> None:
+        assert measure_info("coverage_90").ideal == 0.9
+        assert measure_info("bias_eliminated_coverage_99.5").ideal == 0.995
+        assert measure_info("miss_left_90").ideal == measure_info("miss_right_90").ideal == 0.05
+        assert measure_info("interval_width_90") == MEASURES["interval_width"]
+        assert measure_info("coverage").ideal is None
+        assert measure_info("z_sd").ideal == 1
+        assert measure_info("bias") == MEASURES["bias"]
+
+    @pytest.mark.parametrize("name", ["covrage_90", "coverage_", "coverage_high", "_90", ""])
+    def test_an_unknown_measure_is_refused_with_the_list_of_known_ones(self, name: str) -> None:
+        with pytest.raises(ValueError, match="there are: bias, relative_bias"):
+            measure_info(name)
+
+
+class TestBinomialInterval:
+    """Jeffreys intervals for display."""
+
+    @staticmethod
+    def beta_probability(a: float, b: float, low: float, high: float) -> float:
+        """Integrate the Beta(a, b) density by the midpoint rule, over x = sin^2."""
+        edges = np.linspace(math.asin(math.sqrt(low)), math.asin(math.sqrt(high)), 20_001)
+        middle, step = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
+        log_density = (2 * a - 1) * np.log(np.sin(middle)) + (2 * b - 1) * np.log(np.cos(middle))
+        log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+        return float(np.sum(2 * np.exp(log_density - log_beta)) * step)
+
+    @pytest.mark.parametrize(("k", "n", "prob"), [(1, 20, 0.95), (7, 10, 0.5), (90, 100, 0.9)])
+    def test_it_leaves_equal_tails_of_the_jeffreys_posterior(
+        self, k: int, n: int, prob: float
+    ) -> None:
+        low, high = measures.binomial_interval(k / n, n, prob)
+        a, b = k + 0.5, n - k + 0.5
+        assert self.beta_probability(a, b, 0, low) == pytest.approx((1 - prob) / 2, rel=1e-4)
+        assert self.beta_probability(a, b, high, 1) == pytest.approx((1 - prob) / 2, rel=1e-4)
+
+    def test_its_ends_are_exact_at_none_and_all(self) -> None:
+        low, high = measures.binomial_interval(0.0, 50)
+        assert low == 0.0
+        assert self.beta_probability(0.5, 50.5, high, 1) == pytest.approx(0.025, rel=1e-4)
+        mirror = measures.binomial_interval(1.0, 50)
+        assert mirror[0] == pytest.approx(1 - high)
+        assert mirror[1] == 1.0
+
+    def test_nothing_observed_gives_no_interval(self) -> None:
+        assert all(math.isnan(x) for x in measures.binomial_interval(math.nan, 0))
+        assert all(math.isnan(x) for x in measures.binomial_interval(0.5, 0))
+
+    @pytest.mark.parametrize(("p_hat", "prob"), [(1.2, 0.95), (-0.1, 0.95), (0.5, 95.0)])
+    def test_what_is_no_probability_is_refused(self, p_hat: float, prob: float) -> None:
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            measures.binomial_interval(p_hat, 10, prob)
+
+
+class TestPlanning:
+    """How many replicates a mcse takes."""
+
+    @pytest.mark.parametrize(
+        ("mcse", "level", "n"),
+        [(0.005, 0.95, 1900), (0.01, 0.95, 475), (0.01, 0.5, 2500), (0.03, 0.9, 100)],
+    )
+    def test_the_number_is_that_of_the_paper(self, mcse: float, level: float, n: int) -> None:
+        assert measures.replicates_for(mcse, level) == n
+
+    def test_the_number_is_the_smallest_that_suffices(self) -> None:
+        n = measures.replicates_for(0.0123, 0.9)
+        assert math.sqrt(0.09 / n) <= 0.0123 < math.sqrt(0.09 / (n - 1))
+
+    @pytest.mark.parametrize(
+        ("mcse", "level"), [(0.0, 0.9), (-1.0, 0.9), (math.nan, 0.9), (0.01, 90)]
+    )
+    def test_what_cannot_be_planned_is_refused(self, mcse: float, level: float) -> None:
+        with pytest.raises(ValueError, match="must"):
+            measures.replicates_for(mcse, level)

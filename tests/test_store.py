@@ -1,0 +1,293 @@
+"""The promises of the store."""
+
+import dataclasses
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recovery.errors import (
+    NotAStore,
+    OutputError,
+    StoreBusy,
+    StoreDamaged,
+    StoreWriteError,
+)
+from recovery.record import (
+    QUANTILE_GRID,
+    Compilation,
+    Estimates,
+    Failure,
+    Record,
+    Sampling,
+    Stage,
+    Status,
+    Times,
+)
+from recovery.store import FILE_NAME, Store
+
+CELL = {
+    "digest": "c" * 16,
+    "levels": {"trials": 5},
+    "truth_mode": "fixed",
+    "settings": {"draws": 10},
+    "problem": {},
+    "priors": [],
+}
+
+
+def record(index: int, names: tuple[str, ...] = ("b", "a")) -> Record:
+    rng = np.random.default_rng(index)
+    n = len(names)
+    columns = {
+        f.name: rng.normal(size=n)
+        for f in dataclasses.fields(Estimates)
+        if f.name not in ("names", "kinds", "rank", "quantiles", "kept_draws")
+    }
+    return Record(
+        key=f"{CELL['digest']}-1-{index}",
+        cell=CELL["digest"],
+        seed=1,
+        index=index,
+        status=Status.OK,
+        times=Times(0.1, 0.2, 0.3),
+        data_digest="d",
+        sampling=Sampling("exact", 4, 100, 0, 1, 2, 3, 0.9, 400),
+        estimates=Estimates(
+            names=names,
+            kinds=("parameter",) * n,
+            rank=np.arange(n),
+            quantiles=rng.normal(size=(n, len(QUANTILE_GRID))),
+            kept_draws=rng.normal(size=(99, n)),
+            **columns,
+        ),
+        compilations=(Compilation("density", 1.5, 7),),
+    )
+
+
+def failed(index: int) -> Record:
+    return dataclasses.replace(
+        record(index),
+        status=Status.FAILED,
+        sampling=None,
+        estimates=None,
+        failure=Failure(Stage.SAMPLE, "ValueError: no", "Traceback ..."),
+    )
+
+
+def begin(store: Store) -> Store:
+    store.begin({"scenario": "s"}, [CELL], [(CELL["digest"], 1, i) for i in range(3)], {"v": 1})
+    return store
+
+
+def test_what_is_appended_is_read_back_to_the_bit(out: Path) -> None:
+    given = record(0)
+    with begin(Store.create_or_open(out)) as store:
+        store.append([given, failed(1)])
+    store = Store.read(out)
+    (row,) = store.rows("SELECT * FROM estimates WHERE parameter = 1")
+    assert given.estimates is not None
+    assert row[2:9] == tuple(
+        getattr(given.estimates, name)[0]
+        for name in ("truth", "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+    )
+    assert np.array_equal(np.frombuffer(row[-1]), given.estimates.quantiles[0])
+    assert store.rows("SELECT name FROM parameters ORDER BY id") == [("b",), ("a",)]
+    assert store.rows("SELECT stage, error FROM replicates WHERE status = 'failed'") == [
+        ("sample", "ValueError: no")
+    ]
+    assert store.done() == {given.key, failed(1).key}
+    store.close()
+
+
+def test_nan_and_infinity_survive(out: Path) -> None:
+    given = record(0)
+    assert given.estimates is not None
+    given.estimates.r_hat[:] = [np.nan, np.inf]
+    with begin(Store.create_or_open(out)) as store:
+        store.append([given])
+        rows = store.rows("SELECT r_hat FROM estimates ORDER BY parameter")
+    assert rows == [(None,), (np.inf,)]
+
+
+def test_a_key_has_at_most_one_record_and_a_failed_commit_writes_none_of_its_batch(
+    out: Path,
+) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(0)])
+        with pytest.raises(StoreDamaged):
+            store.append([record(1, ("new",)), record(0)])
+        assert store.done() == {record(0).key}
+        # The parameter registered in the failed batch gets a valid number the next time.
+        store.append([record(2, ("new",))])
+        rows = store.rows(
+            "SELECT p.name FROM estimates e JOIN parameters p ON p.id = e.parameter "
+            'JOIN replicates r ON r.id = e.replicate WHERE r."index" = 2'
+        )
+    assert rows == [("new",)]
+
+
+def test_a_second_writer_learns_who_holds_the_store_and_a_dead_one_blocks_nobody(
+    out: Path,
+) -> None:
+    code = textwrap.dedent(f"""
+        import sys, time
+        from recovery.store import Store
+        store = Store.create_or_open({str(out)!r})
+        print("held", flush=True)
+        time.sleep(60)
+    """)
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StoreBusy, match=f"process {holder.pid} on "):
+            Store.create_or_open(out)
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()  # type: ignore[union-attr]  # it was opened above
+    Store.create_or_open(out).close()
+
+
+def test_readers_see_what_is_committed_while_a_run_is_writing(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(0)])
+        reader = Store.read(out)
+        assert reader.done() == {record(0).key}
+        store.append([record(1)])
+        assert len(reader.done()) == 2
+        reader.close()
+
+
+def test_a_closed_store_is_one_file(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(0)])
+    assert {p.name for p in out.iterdir()} - {".lock"} == {FILE_NAME}
+
+
+def test_acknowledged_records_survive_kill_9(out: Path) -> None:
+    code = textwrap.dedent(f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_store import begin, record
+        from recovery.store import Store
+        store = begin(Store.create_or_open({str(out)!r}))
+        for index in range(100_000):
+            store.append([record(index)])
+            print(record(index).key, flush=True)
+    """)
+    for moment in (0.0, 0.05, 0.3):
+        writer = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        acknowledged = {writer.stdout.readline().strip()}
+        time.sleep(moment)
+        writer.kill()
+        acknowledged |= {text.strip() for text in writer.stdout if text.endswith("\n")}
+        writer.wait()
+        writer.stdout.close()
+        with Store.create_or_open(out) as store:
+            assert acknowledged <= store.done()
+            assert store.rows("PRAGMA integrity_check") == [("ok",)]
+        for file in out.iterdir():
+            file.unlink()
+
+
+def test_fresh_keeps_the_old_store_beside_the_new_one(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(0)])
+    with Store.create_or_open(out, fresh=True) as store:
+        assert store.done() == set()
+    old = sqlite3.connect(out / (FILE_NAME + ".previous"))
+    assert old.execute("SELECT count(*) FROM replicates").fetchone() == (1,)
+    old.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database at all, but text\n" * 99, b"", b"\x00" * 4096]
+)
+def test_a_foreign_file_in_the_stores_place_is_refused_and_left_alone(
+    out: Path, content: bytes
+) -> None:
+    out.mkdir()
+    file = out / FILE_NAME
+    file.write_bytes(content)
+    for opening in (Store.read, Store.create_or_open):
+        with pytest.raises((NotAStore, StoreDamaged), match=r"move it away|move the file away"):
+            opening(out)
+    assert file.read_bytes() == content
+
+
+def test_another_programs_database_is_refused(out: Path) -> None:
+    out.mkdir()
+    other = sqlite3.connect(out / FILE_NAME)
+    other.execute("CREATE TABLE mine (x)")
+    other.close()
+    with pytest.raises(NotAStore, match="not one of this program"):
+        Store.create_or_open(out)
+
+
+def test_a_store_of_a_newer_format_asks_for_an_upgrade(out: Path) -> None:
+    Store.create_or_open(out).close()
+    raw = sqlite3.connect(out / FILE_NAME)
+    raw.execute("PRAGMA user_version = 99")
+    raw.close()
+    with pytest.raises(NotAStore, match="newer version.*upgrade"):
+        Store.read(out)
+
+
+def test_damage_is_named_with_the_way_out_and_never_a_raw_error(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(i) for i in range(20)])
+    whole = (out / FILE_NAME).read_bytes()
+    told = 0
+    for cut in range(100, len(whole), max(1, len(whole) // 25)):
+        (out / FILE_NAME).write_bytes(whole[:cut])
+        try:
+            store = Store.read(out)
+            store.rows("SELECT * FROM replicates JOIN estimates")
+            store.close()
+        except (NotAStore, StoreDamaged) as error:
+            told += 1
+            assert FILE_NAME in str(error)
+    assert told > 10
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused_by_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(OutputError, match="cannot be written"):
+        Store.create_or_open(tmp_path / "run")
+
+
+def test_an_output_folder_that_is_a_file_or_under_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    for place in (file, file / "below"):
+        with pytest.raises(OutputError, match="is a file, not a folder; give another --out"):
+            Store.create_or_open(place)
+    with pytest.raises(NotAStore, match="no results.sqlite here"):
+        Store.read(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_stops_the_commit_and_loses_nothing_acknowledged(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(0)])
+        (pages,) = store.rows("PRAGMA page_count")[0]
+        store.rows(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(StoreWriteError, match="could not be written.*run the same command"):
+            store.append([record(i) for i in range(1, 200)])
+        assert store.done() == {record(0).key}
+        store.rows("PRAGMA max_page_count = 1000000")
+        store.append([record(1)])
+    assert Store.read(out).done() == {record(0).key, record(1).key}
