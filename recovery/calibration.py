@@ -201,7 +201,7 @@ def uniformity(ranks: ArrayLike, n_draws: int, alpha: float = 0.05) -> Uniformit
     if n == 0:
         return Uniformity(math.nan, math.nan, math.nan, 0, n_cells)
     more_extreme = 1 - path_probability(n, n_cells, math.nextafter(gamma, math.inf))
-    return Uniformity(gamma, band_gamma(n, n_cells, alpha), max(0.0, more_extreme), n, n_cells)
+    return Uniformity(gamma, band_gamma(n, n_cells, alpha), more_extreme, n, n_cells)
 
 
 def _tail(at_most: Counts, cells: Counts, n: int, n_cells: int) -> Array:

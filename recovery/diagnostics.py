@@ -221,10 +221,8 @@ class _Sample:
         for probability in _TAILS:
             index = (n - 1) * probability
             below = int(index)
-            left, right, part = ascending[:, below], ascending[:, below + 1], index - below
-            gap = right - left
-            # From the nearer end, as np.quantile: rounding must not lift it past a neighbour.
-            limit = left + gap * part if part < 0.5 else right - gap * (1 - part)
+            left, right = ascending[:, below], ascending[:, below + 1]
+            limit = left + (right - left) * (index - below)
             inside = self.columns <= limit[:, None, None]
             indicators.append(self.split(inside.astype(np.float64)))
         return indicators

@@ -375,7 +375,7 @@ def binomial_interval(p_hat: float, n: int, prob: float = 0.95) -> tuple[float, 
 def replicates_for(mcse: float, ci_prob: float) -> int:
     """Return how many replicates measure a coverage near ``ci_prob`` to within this mcse.
 
-    n = c (1 - c) / mcse^2, rounded up: Morris, White & Crowther (2019), section 5.3. Raises
+    n = c (1 - c) / mcse^2, rounded up, as Morris, White & Crowther (2019) plan. Raises
     ValueError if ``mcse`` is not positive or ``ci_prob`` not strictly between 0 and 1.
     """
     _check_probability("ci_prob", ci_prob)

@@ -134,7 +134,9 @@ class Results:
             for row, ok in zip(judged.to_dict("records"), frame["status"] == "ok", strict=True)
         ]
         frame["flagged"] = frame["flags"] != ""
-        return self._with_levels(frame).drop(columns=["id"])
+        # A swept sampler setting is a column already, as an axis.
+        doubled = [axis for axis in self.axes if axis in columns]
+        return self._with_levels(frame.drop(columns=["id", *doubled]))
 
     @cached_property
     def _estimates(self) -> pd.DataFrame:

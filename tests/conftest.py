@@ -1,11 +1,13 @@
 """Fixtures shared by all tests: sweeps with the exact sampler, which compile nothing."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from recovery import Sweep
+from recovery import Scenario, Sweep
 from recovery.results import Results
 from recovery.testing import ExactSampler, line
 
@@ -16,15 +18,25 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run_line(out: Path) -> Callable[..., Results]:
-    """Run a small sweep of `line` with the exact sampler into `out`."""
+def run_sweep(out: Path) -> Callable[..., Results]:
+    """Run a small sweep of a scenario with the exact sampler into `out`."""
 
     def run(
-        levels: dict[str, list[object]] | None = None, *, workers: int = 2, **options: object
+        scenario: Scenario,
+        levels: dict[str, list[object]] | None = None,
+        *,
+        workers: int = 2,
+        fresh: bool = False,
+        **options: Any,
     ) -> Results:
-        fresh = bool(options.pop("fresh", False))
-        chosen = {"sampler": ExactSampler(), "draws": 100, "replicates": 3} | options
-        sweep = Sweep(line, levels, **chosen)
+        chosen: dict[str, Any] = {"sampler": ExactSampler(), "draws": 100, "replicates": 3}
+        sweep = Sweep(scenario, levels, **(chosen | options))
         return sweep.run(out, workers=workers, fresh=fresh, progress=False)
 
     return run
+
+
+@pytest.fixture
+def run_line(run_sweep: Callable[..., Results]) -> Callable[..., Results]:
+    """Run a small sweep of `line`."""
+    return functools.partial(run_sweep, line)

@@ -97,14 +97,17 @@ KINDS = (
 
 
 def oracle(draws: Floats) -> dict[str, Floats]:
-    """Compute the same quantities one by one with arviz-stats and NumPy."""
+    """Compute the same quantities one by one with arviz-stats, and exactly rounded moments."""
     columns = np.ascontiguousarray(np.moveaxis(draws, 2, 0))
+    mean = np.array([math.fsum(c.flat) / c.size for c in columns])
+    squares = (columns - mean[:, None, None]) ** 2
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # it divides by zero for constant parameters
+        rhat = array_stats.rhat(columns, method="rank")
         return {
-            "mean": draws.mean(axis=(0, 1)),
-            "sd": draws.std(axis=(0, 1), ddof=1),
-            "r_hat": array_stats.rhat(columns, method="rank"),
+            "mean": mean,
+            "sd": np.sqrt([math.fsum(s.flat) / (s.size - 1) for s in squares]),
+            "r_hat": np.where(rhat > 1e6, np.inf, rhat),  # chains that each stand still
             "ess_bulk": array_stats.ess(columns, method="bulk"),
             "ess_tail": array_stats.ess(columns, method="tail", prob=(0.05, 0.95)),
             "ess_mean": array_stats.ess(columns, method="mean"),
@@ -114,34 +117,21 @@ def oracle(draws: Floats) -> dict[str, Floats]:
 
 def assert_equals_oracle(draws: Floats) -> None:
     result, expected = diagnose(draws), oracle(draws)
-    scale = np.abs(draws).max(axis=(0, 1))
-    np.testing.assert_allclose(result.mean / scale, expected["mean"] / scale, rtol=0, atol=1e-14)
-    np.testing.assert_allclose(result.sd / scale, expected["sd"] / scale, rtol=1e-10, atol=1e-15)
+    rounding = 1e-14 * np.abs(draws).max(axis=(0, 1))  # a mean near 0, the sd of a constant
+    for field in ("mean", "sd", "mcse_mean"):
+        error = np.abs(getattr(result, field) - expected[field])
+        assert (error <= 1e-10 * np.abs(expected[field]) + rounding).all(), field
     for field in ("r_hat", "ess_bulk", "ess_tail"):
         np.testing.assert_allclose(
             getattr(result, field), expected[field], rtol=1e-10, err_msg=field
         )
     np.testing.assert_allclose(ess_mean(draws), expected["ess_mean"], rtol=1e-10)
-    np.testing.assert_allclose(
-        result.mcse_mean / scale, expected["mcse_mean"] / scale, rtol=1e-10, atol=1e-15
-    )
-
-
-def stands_still(draws: Floats) -> bool:
-    """Whether each half of each chain is constant while the halves differ, for any parameter."""
-    half = draws.shape[1] // 2
-    halves = np.concatenate([draws[:, :half], draws[:, -half:]])
-    still = (halves == halves[:, :1]).all(axis=(0, 1)) & (halves != halves[:1]).any(axis=(0, 1))
-    return bool(still.any())
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_equals_arviz(kind: str, shape: tuple[int, int]) -> None:
-    draws = make(kind, shape)
-    if stands_still(draws):
-        pytest.skip("halves that stand still have a promise of their own")
-    assert_equals_oracle(draws)
+    assert_equals_oracle(make(kind, shape))
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -187,7 +177,7 @@ def exact_ess(chains: NDArray[np.int64]) -> float:
         lag += 2
         pair = rho(lag) + rho(lag + 1)
     tau += rho(lag) if pair >= 0 else max(rho(lag), Fraction(0))
-    return size / max(float(tau), 1 / math.log10(size))
+    return float(size / max(float(tau), 1 / math.log10(size)))
 
 
 def test_ess_of_short_discrete_chains_is_that_of_exact_arithmetic() -> None:
@@ -200,22 +190,29 @@ def test_ess_of_short_discrete_chains_is_that_of_exact_arithmetic() -> None:
         np.testing.assert_allclose(ess_mean(draws), expected, rtol=1e-10)
 
 
-def test_a_pair_of_autocorrelations_that_cancels_exactly_ends_the_sum() -> None:
-    draws = np.array(  # lags 2 and 3 of the halves cancel: rounding would add or drop a term
-        [[0, 0, 0, 0, 1, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 1, 0, 0, 0, 0]], dtype=np.float64
-    )[..., None]
-    rng = np.random.default_rng(4)
-    for _ in range(20):  # neither scale nor order of the chains matters
-        scaled = draws[rng.permutation(2)] * rng.uniform(0.1, 10)
-        assert ess_mean(scaled)[0] == pytest.approx(exact_ess(draws[..., 0].astype(int)), 1e-12)
+@pytest.mark.parametrize(
+    ("chains", "expected"),
+    [
+        (["000101001100011111"], 12.96),
+        (["00000000100000", "10001001100110"], 1666 / 61),
+    ],
+)
+def test_a_pair_of_autocorrelations_that_cancels_exactly_ends_the_sum(
+    chains: list[str], expected: float
+) -> None:
+    """Rounding, different at each scale, would go on to the next pair in some of these."""
+    draws = np.array([[int(c) for c in chain] for chain in chains])
+    assert exact_ess(draws) == pytest.approx(expected, rel=1e-12)
+    for scale in np.random.default_rng(4).uniform(0.1, 10, size=50):
+        assert ess_mean(scale * draws[..., None])[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_ess_of_an_ar1_chain_is_its_closed_form() -> None:
-    """S (1 - phi) / (1 + phi), within 6 %: five standard errors, false alarms below 1e-5."""
+    """S (1 - phi) / (1 + phi) within 4 %: six standard errors; false alarms below 1e-7."""
     for phi in (-0.4, 0.0, 0.6, 0.9):
         z = np.random.default_rng(8).normal(size=(4, 25_000, 40))
         found = ess_mean(autoregressive(z, phi)).mean() / 100_000
-        assert found == pytest.approx((1 - phi) / (1 + phi), rel=0.06)
+        assert found == pytest.approx((1 - phi) / (1 + phi), rel=0.04)
 
 
 def test_an_offset_changes_nothing_but_the_mean() -> None:
@@ -247,10 +244,9 @@ def test_one_bad_draw_spoils_its_parameter_and_no_other(bad: float, where: tuple
     spoiled = diagnose(draws)
     others = [0, 1, 3, 4]
     for field in FIELDS:
-        assert np.isnan(getattr(spoiled, field)[2]), field
-        np.testing.assert_array_equal(
-            getattr(spoiled, field)[others], getattr(clean, field)[others]
-        )
+        found, kept = getattr(spoiled, field), getattr(clean, field)
+        assert np.isnan(found[2]), field
+        np.testing.assert_array_equal(found[others], kept[others])
 
 
 def test_parameters_do_not_affect_each_other() -> None:
@@ -279,8 +275,7 @@ def test_chains_that_stand_still_at_different_places_have_infinite_r_hat(
     places: tuple[float, ...],
 ) -> None:
     draws = np.broadcast_to(np.array(places)[:, None, None], (len(places), 100, 1))
-    with np.errstate(all="ignore"):
-        assert oracle(draws)["r_hat"][0] > 1e6
+    assert oracle(draws)["r_hat"][0] == np.inf
     assert diagnose(draws).r_hat[0] == np.inf
     assert flags({"r_hat_max": np.inf}) == ("chains disagree",)
 
@@ -350,7 +345,7 @@ def test_values_too_large_to_square_warn_about_nothing() -> None:
 
 
 def test_r_hat_is_one_when_chains_agree_and_large_when_they_do_not() -> None:
-    """Sd of r_hat at 4 x 1000 is about 0.001: the first bound is six of them away."""
+    """The largest of 1000 values of r_hat at 4 x 1000 independent draws is about 1.004."""
     assert (r_hat(make("normal", (4, 1000))) < 1.01).all()
     assert (r_hat(make("chains apart", (4, 1000))) > 1.2).all()
 

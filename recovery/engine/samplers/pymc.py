@@ -53,6 +53,11 @@ class PymcDensity:
         """Sample with the data swapped in."""
         present = {name: value for name, value in data.items() if name in self._model.named_vars}
         set_values(self._model, present, lengths)
+        for dim, length in lengths.items():
+            values = self._model.coords.get(dim)
+            if values is not None and len(values) != length:
+                # Labels are the cell's own affair; PyMC only wants one per entry.
+                self._model.set_dim(dim, length, coord_values=range(length))
         for name, holder in self._observed.items():
             _shared_below(holder).set_value(np.asarray(observed[name], dtype=holder.dtype))
         started = time.perf_counter()
