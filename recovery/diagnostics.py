@@ -1,4 +1,4 @@
-"""Convergence diagnostics for all parameters of one fit at once, and when to flag a fit.
+"""Convergence diagnostics for all parameters of one fit at once.
 
 Everything follows Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization,
 folding, and localization: an improved R-hat for assessing convergence of MCMC", Bayesian Analysis
@@ -22,10 +22,10 @@ The standard error of the standard deviation is left out: ArviZ 0.8 takes it fro
 draws and 1.3 from the ESS of their squared deviations, so one name would mean two numbers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,7 +39,7 @@ _MIN_DRAWS = 4
 _CONSTANT_RANGE = 1e-15  # np.finfo(float).resolution, the limit ArviZ uses
 _STANDING_STILL = 1e-28  # share of the variance left by rounding: a few squared float64 epsilons
 _ROUNDING = 1e-12  # a pair of autocorrelations this small is 0 but for rounding, and ends the sum
-_BLOCK = 100_000  # draws of as many parameters as a core's cache holds
+_BLOCK = 16_000  # draws of as many parameters as a core's cache holds with their transforms
 _FIRST_LAGS = 64  # most chains forget within this many draws; the others pay for a second look
 
 
@@ -99,7 +99,7 @@ def r_hat(draws: ArrayLike) -> Floats:
 
 def ess_bulk(draws: ArrayLike) -> Floats:
     """Compute the bulk ESS of every parameter, in draws, as `diagnose` does."""
-    (values,) = _by_parameter(draws, lambda sample: _ess(sample.scores), 1)
+    (values,) = _by_parameter(draws, lambda sample: _ess(sample.ranked[0]), 1)
     return values
 
 
@@ -151,7 +151,7 @@ def _every_field(sample: "_Sample") -> list[Floats]:
     mean, sd = sample.moments
     if sample.short:
         return [mean, sd, *np.full((4, len(mean)), np.nan)]
-    bulk, low, high, centre = _ess(sample.scores, *sample.tails, sample.halves)
+    bulk, low, high, centre = _ess(sample.ranked[0], *sample.tails, sample.halves)
     return [mean, sd, sample.r_hat(), bulk, np.minimum(low, high), sd / np.sqrt(centre)]
 
 
@@ -177,11 +177,6 @@ class _Sample:
     def ranked(self) -> tuple[Floats, Floats]:
         """Normal scores of the halves, and their draws in ascending order, shape (P, S)."""
         return _normal_scores(self.split(self.columns))
-
-    @property
-    def scores(self) -> Floats:
-        """Normal scores of the halves."""
-        return self.ranked[0]
 
     @cached_property
     def origin(self) -> Floats:
@@ -231,7 +226,7 @@ class _Sample:
         """Larger r_hat of the draws and of their distances from the median."""
         if self.columns.shape[1] < 2:
             return np.full(len(self.columns), np.nan)
-        bulk = _r_hat(self.scores)
+        bulk = _r_hat(self.ranked[0])
         folded = _r_hat(_normal_scores(np.abs(self.halves))[0])
         return np.where(folded > bulk, folded, bulk)  # folded is nan for two mirrored values
 
@@ -339,92 +334,3 @@ def _geyer(acov: Floats, between: Floats, n: int) -> tuple[Floats, NDArray[np.bo
     before = np.where(stop > 0, sums[row, stop - 1], 0.0)
     tau = np.where(np.isnan(rho[:, 1]), np.nan, 2 * before + even - 1)
     return tau, np.asarray(settled)
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A limit of one measure of a fit, beyond which the fit is flagged.
-
-    Attributes
-    ----------
-    measure : str
-        Name of the measure, as in the records of a run.
-    label : str
-        What a crossing means, in a few words.
-    limit : float
-        The limit itself is still accepted.
-    worse : {"above", "below"}
-        The side of the limit that is flagged.
-    reason : str
-        Why this limit, with its source.
-    """
-
-    measure: str
-    label: str
-    limit: float
-    worse: Literal["above", "below"]
-    reason: str
-
-    def crossed(self, value: float) -> bool:
-        """Say whether `value` is on the flagged side.
-
-        Nan is never above a limit (r_hat of a constant parameter), but does not reach a lower
-        limit either: ESS is nan only where draws are not finite or fewer than 4 per chain.
-        """
-        return value > self.limit if self.worse == "above" else not value >= self.limit
-
-
-THRESHOLDS: tuple[Threshold, ...] = (
-    Threshold(
-        "r_hat_max",
-        "chains disagree",
-        1.01,
-        "above",
-        "Draws should be used only if r_hat is below 1.01 (Vehtari et al. 2021).",
-    ),
-    Threshold(
-        "ess_bulk_min",
-        "bulk ESS too low",
-        400.0,
-        "below",
-        "Below 100 effective draws per chain, 400 at four chains, the standard errors and r_hat"
-        " are themselves unreliable (Vehtari et al. 2021).",
-    ),
-    Threshold(
-        "ess_tail_min",
-        "tail ESS too low",
-        400.0,
-        "below",
-        "The same 400 for the 5 % and 95 % quantiles, on which intervals rest"
-        " (Vehtari et al. 2021).",
-    ),
-    Threshold(
-        "divergences",
-        "divergent transitions",
-        0.0,
-        "above",
-        "One divergence shows a region the sampler could not follow, so draws may be biased"
-        " (Betancourt 2017, arXiv:1701.02434).",
-    ),
-)
-
-
-def flags(values: Mapping[str, float]) -> tuple[str, ...]:
-    """Name the thresholds that one fit has crossed.
-
-    Parameters
-    ----------
-    values : mapping of str to float
-        Measures of one fit. Those without a threshold are ignored, and a threshold without its
-        measure (a sampler that has no divergences) is not judged.
-
-    Returns
-    -------
-    tuple of str
-        Labels, in the order of `THRESHOLDS`.
-    """
-    return tuple(
-        threshold.label
-        for threshold in THRESHOLDS
-        if threshold.measure in values and threshold.crossed(values[threshold.measure])
-    )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 import numpy as np
 import pandas as pd
 
-from recovery.diagnostics import flags
 from recovery.errors import SettingsError
 from recovery.measures import performance
 from recovery.record import QUANTILE_GRID, Floats
 from recovery.store import Store
+from recovery.thresholds import flags
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -120,6 +120,8 @@ class Results:
         frame[numbers] = frame[numbers].astype(float)
         frame["wall_s"] = frame[["simulate_s", "sample_s", "rest_s"]].sum(axis=1)
         fitted = self._estimates[self._estimates["kind"].isin(["parameter", "deterministic"])]
+        # Draws that are not finite have no ESS; none is what they are worth.
+        fitted = fitted.fillna({"ess_bulk": 0.0, "ess_tail": 0.0})
         worst = fitted.groupby("id").agg(
             r_hat_max=("r_hat", "max"), ess_bulk_min=("ess_bulk", "min"),
             ess_tail_min=("ess_tail", "min"),

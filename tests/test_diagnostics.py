@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from recovery.diagnostics import (
-    THRESHOLDS,
     Diagnostics,
     diagnose,
     ess_bulk,
     ess_mean,
     ess_tail,
-    flags,
     mcse_mean,
     r_hat,
 )
+from recovery.thresholds import THRESHOLDS, flags
 
 Floats = NDArray[np.float64]
 

@@ -13,6 +13,7 @@ LAYERS = [
     "measures",
     "calibration",
     "diagnostics",
+    "thresholds",
     "scenario",
     "loading",
     "design",

@@ -171,6 +171,8 @@ def test_a_closed_store_is_one_file(out: Path) -> None:
     with begin(Store.create_or_open(out)) as store:
         store.append([record(0)])
     assert {p.name for p in out.iterdir()} - {".lock"} == {FILE_NAME}
+    Store.read(out).close()
+    assert {p.name for p in out.iterdir()} - {".lock"} == {FILE_NAME}
 
 
 def test_acknowledged_records_survive_kill_9(out: Path) -> None:

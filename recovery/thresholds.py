@@ -1,0 +1,84 @@
+"""When a fit is flagged: every limit in one place, each with its reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A limit of one measure of a fit, and which side of it is flagged; the limit itself is not.
+
+    `label` says in a few words what a crossing means, `reason` why the limit is there, with its
+    source.
+    """
+
+    measure: str
+    label: str
+    limit: float
+    worse: Literal["above", "below"]
+    reason: str
+
+    def crossed(self, value: float) -> bool:
+        """Say whether `value` is on the flagged side.
+
+        Nan is never above a limit (r_hat of a constant parameter), but does not reach a lower
+        limit either: ESS is nan only where draws are not finite or fewer than 4 per chain.
+        """
+        return value > self.limit if self.worse == "above" else not value >= self.limit
+
+
+THRESHOLDS: tuple[Threshold, ...] = (
+    Threshold(
+        "r_hat_max",
+        "chains disagree",
+        1.01,
+        "above",
+        "Draws should be used only if r_hat is below 1.01 (Vehtari et al. 2021).",
+    ),
+    Threshold(
+        "ess_bulk_min",
+        "bulk ESS too low",
+        400.0,
+        "below",
+        "Below 100 effective draws per chain, 400 at four chains, the standard errors and r_hat"
+        " are themselves unreliable (Vehtari et al. 2021).",
+    ),
+    Threshold(
+        "ess_tail_min",
+        "tail ESS too low",
+        400.0,
+        "below",
+        "The same 400 for the 5 % and 95 % quantiles, on which intervals rest"
+        " (Vehtari et al. 2021).",
+    ),
+    Threshold(
+        "divergences",
+        "divergent transitions",
+        0.0,
+        "above",
+        "One divergence shows a region the sampler could not follow, so draws may be biased"
+        " (Betancourt 2017, arXiv:1701.02434).",
+    ),
+)
+
+
+def flags(values: Mapping[str, float]) -> tuple[str, ...]:
+    """Name the thresholds that one fit has crossed.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        Measures of one fit. Those without a threshold are ignored, and a threshold without its
+        measure (a sampler that has no divergences) is not judged.
+
+    Returns
+    -------
+    tuple of str
+        Labels of the crossed thresholds, in the order of `THRESHOLDS`.
+    """
+    return tuple(
+        threshold.label
+        for threshold in THRESHOLDS
+        if threshold.measure in values and threshold.crossed(values[threshold.measure])
+    )

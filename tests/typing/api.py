@@ -1,0 +1,41 @@
+"""The public interface, as a type checker sees it; never run."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+
+from recovery import Problem, Results, Scenario, Sweep, scenario
+from recovery.measures import Measured, coverage
+from recovery.report import write_report
+
+
+@scenario
+def typed(trials: int = 10) -> Problem:
+    """Build a problem."""
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("b"), 1, shape=trials)
+    return Problem(model, observed="y", truth={"b": 1.0}, covariates={}, predict={})
+
+
+a_scenario: Scenario = typed
+sweep: Sweep = Sweep(typed, {"trials": [10, 20]}, replicates=5, truth="both", seed=1)
+results: Results = sweep.run("out", workers=2, fresh=False, progress=False)
+again: Results = Results(Path("out"))
+frames: list[pd.DataFrame] = [
+    results.replicates,
+    results.estimates,
+    results.priors,
+    results.cells,
+    results.measures(ci_probs=(0.9,), fits="clean"),
+    results.diagnostics(),
+    results.cost(),
+]
+dims = results.to_xarray().dims
+measured: Measured = coverage(np.zeros(3), np.ones(3), np.ones(3))
+estimate: float = measured.estimate
+paths: list[Path] = write_report(results)
+
+Sweep(typed, truth="true")  # type: ignore[arg-type]  # not a truth mode
+results.measures(fits="good")  # type: ignore[arg-type]  # neither all nor clean
