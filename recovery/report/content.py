@@ -1,0 +1,56 @@
+"""The one place that turns results into the content of a report."""
+
+from collections.abc import Sequence
+
+from recovery.report.document import Figure, Report, Section, Text
+from recovery.report.fits import (
+    convergence_section,
+    cost_section,
+    failures_section,
+    flagged_section,
+)
+from recovery.report.guide import files_section, guide_section
+from recovery.report.headline import sentences, tiles
+from recovery.report.measured import recovery_sections
+from recovery.report.origin import design_section, provenance_section
+from recovery.report.soundness import rank_tests, soundness_section
+from recovery.report.text import plain
+from recovery.report.view import View
+
+
+def report_content(view: View, figures: Sequence[Figure]) -> Report:
+    """Return everything a report says, in its order.
+
+    Parameters
+    ----------
+    view : View
+    figures : sequence of Figure
+        In the order they are shown.
+    """
+    tests = rank_tests(view)
+    found: list[Section | None] = [
+        design_section(view),
+        soundness_section(view, tests),
+        *recovery_sections(view),
+        _figures_section(figures),
+        convergence_section(view),
+        flagged_section(view),
+        failures_section(view),
+        cost_section(view),
+        guide_section(),
+        files_section(),
+        provenance_section(view),
+    ]
+    return Report(
+        f"Parameter recovery: {plain(view.results.identity.get('scenario', ''))}",
+        tiles(view, tests),
+        sentences(view, tests),
+        tuple(section for section in found if section),
+    )
+
+
+def _figures_section(figures: Sequence[Figure]) -> Section | None:
+    if not figures:
+        return None
+    text = Text("Each figure is in the folder plots as SVG and PNG.")
+    return Section("figures", "Figures", (text, *figures))

@@ -1,0 +1,35 @@
+"""The report as short Markdown: the headline, the measures, the failures, and where the rest is."""
+
+import re
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from recovery.report.document import Report
+
+ROWS_SHOWN = 60
+"""Rows of a table that are written out; the text says how many more there are, and where."""
+
+
+def to_markdown(report: Report) -> str:
+    """Render the brief parts of a report as Markdown (GitHub's kind, for the tables)."""
+    environment = Environment(
+        loader=PackageLoader("recovery.report"),
+        autoescape=False,  # noqa: S701  (this is no HTML: `escaped` is on everything instead)
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["md"] = escaped
+    template = environment.get_template("report.md.j2")
+    return template.render(report=report, rows_shown=ROWS_SHOWN)
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line and within one cell of a table."""
+    line = " ".join(text.split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
+    line = re.sub(r"([\\`*|~$])", r"\\\1", line)
+    # An underscore within a word, and brackets that no link follows, are text as they are.
+    line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", line)
+    return re.sub(r"\](?=[(\[:])", r"\]", line)
