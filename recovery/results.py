@@ -100,7 +100,17 @@ class Results:
                     "n_planned": self._planned.get(cell["digest"], 0),
                 }
             )
-        return pd.DataFrame(rows, columns=[*self.axes, "truth_mode", "cell", "n_planned"])
+        frame = pd.DataFrame(rows, columns=[*self.axes, "truth_mode", "cell", "n_planned"])
+        # Levels of mixed types ([None, 5]) keep what they are.
+        mixed = [axis for axis in self.axes if frame[axis].map(type).nunique() > 1]
+        for axis in mixed:
+            frame[axis] = pd.Series([row[axis] for row in rows], dtype=object)
+        return frame
+
+    @property
+    def problems(self) -> dict[str, dict[str, Any]]:
+        """What the problem of each cell consists of, by the cell's digest."""
+        return {cell["digest"]: cell["problem"] for cell in self._cells}
 
     @cached_property
     def replicates(self) -> pd.DataFrame:
@@ -275,10 +285,10 @@ class Results:
             ids = [row[0] for row in self._replicate_rows]
             flagged = {i for i, f in zip(ids, self.replicates["flagged"], strict=True) if f}
             frame = frame[~frame["id"].isin(flagged)]
-        groups = frame.groupby(["position", "parameter"], sort=False).indices
+        groups = frame.groupby(["position", "parameter", "kind"], sort=False).indices
         row_numbers = frame.index.to_numpy()
         for key, index in groups.items():
-            position, parameter = cast(tuple[int, str], key)
+            position, parameter, _ = cast(tuple[int, str, str], key)
             yield int(position), str(parameter), row_numbers[index]
 
     @cached_property

@@ -19,8 +19,17 @@ Level = int | float | str | bool | None
 
 # These name columns of the tables, so an axis of the same name could not be told apart.
 RESERVED_AXES = frozenset(
-    "scenario truth truth_mode replicate seed key status stage error parameter kind measure "
-    "estimate mcse n mean sd cell".split()
+    # identity
+    "scenario truth truth_mode cell seed replicate key n n_planned n_ok n_failed n_flagged "
+    # fits
+    "status stage error traceback sampler draws tune chains target_accept simulate_s sample_s "
+    "rest_s wall_s divergences reached_max_treedepth tree_depth_max acceptance_rate "
+    "gradient_evaluations data_digest r_hat_max ess_bulk_min ess_tail_min ess_bulk_per_s "
+    "ess_bulk_per_gradient flags flagged wall_s_mcse gradient_evaluations_mcse "
+    "ess_bulk_per_s_mcse ess_bulk_per_gradient_mcse "
+    # estimates and measures
+    "parameter kind mean sd median eti_90_lower eti_90_upper r_hat ess_bulk ess_tail mcse_mean "
+    "rank pit variance_relative_se tail_probability z_score measure estimate mcse".split()
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 

@@ -1,0 +1,178 @@
+"""How much was learnt, and whether it was right: z-score against contraction."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, NullLocator
+from numpy.typing import NDArray
+
+from recovery.plots.frames import Floats, axes_of, evenly, need, need_rows, of_mode, of_parameter
+from recovery.plots.scale import plain
+from recovery.plots.style import GUIDE, drawing, looks
+from recovery.plots.text import distinct, inert
+
+MOST_DRAWN = 1500
+"""Points drawn at most on one Axes; with more, evenly chosen ones, and the title says so."""
+_Z_TICKS = (-1000, -300, -100, -30, -10, -5, -2, 0, 2, 5, 10, 30, 100, 300, 1000)
+_LEFT_OVER = (0.3, 0.03, 3e-3, *(10.0**power for power in range(12, -12, -1)))
+_FLOOR = 1e-12  # 1 - contraction: on a log scale 1 itself has no place
+_UNEVEN = 20.0  # ratio of shares of variance left, from which a linear scale hides most points
+_WIDE = 10.0  # a z-score from which the vertical axis is linear only near zero
+
+
+def z_and_contraction(estimates: pd.DataFrame, priors: pd.DataFrame) -> pd.DataFrame:
+    """Return the estimates that have a prior, with columns ``z_score`` and ``contraction``.
+
+    z = (mean - truth) / sd and contraction = 1 - sd^2 / prior sd^2, of each replicate (Schad,
+    Betancourt & Vasishth 2021, doi:10.1037/met0000275). Contraction is negative where the
+    posterior is wider than the prior.
+    """
+    need(estimates, "estimates", "parameter", "truth_mode", "mean", "sd", "truth")
+    keys = [*axes_of(estimates), "truth_mode", "parameter"]
+    need(priors, "priors", *keys, "sd")
+    prior = priors[[*keys, "sd"]].rename(columns={"sd": "prior_sd"})
+    joined = estimates.reset_index(drop=True).merge(prior, on=keys, how="inner")
+    with np.errstate(all="ignore"):
+        joined["z_score"] = (joined["mean"] - joined["truth"]) / joined["sd"]
+        joined["contraction"] = 1 - (joined["sd"] / joined["prior_sd"]) ** 2
+    finite: NDArray[np.bool_] = np.isfinite(joined[["z_score", "contraction"]].to_numpy(float)).all(
+        axis=1
+    )
+    return pd.DataFrame(joined[finite & (joined["prior_sd"] > 0).to_numpy()])
+
+
+def plot_contraction(
+    estimates: pd.DataFrame,
+    priors: pd.DataFrame,
+    parameter: str | None = None,
+    *,
+    truth: str | None = None,
+    most: int = MOST_DRAWN,
+    scale: Literal["auto", "linear", "log"] = "auto",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the z-score of each replicate against its contraction, a colour per parameter.
+
+    Parameters
+    ----------
+    estimates, priors : DataFrame
+        As in `Results`. Parameters without a prior of finite sd are left out.
+    parameter : str, optional
+        A scalar parameter; by default all that have a prior.
+    truth : {"fixed", "prior"}, optional
+        Truth mode; by default all that are there.
+    most : int
+        How many points to draw.
+    scale : {"auto", "linear", "log"}
+        Of the contraction: linear up to 1, or logarithmic in 1 - contraction, which spreads what
+        lies close to 1 and gathers what is far below 0. By default what suits the points.
+    ax : Axes, optional
+        By default a new one, with a legend.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If something is not in the frames.
+    """
+    if truth is not None:
+        estimates = of_mode(estimates, "estimates", "truth_mode", truth)
+    if parameter is not None:
+        estimates = of_parameter(estimates, "estimates", parameter)
+    points = z_and_contraction(estimates, priors)
+    need_rows(points, "estimates and priors", "with a finite z-score and contraction")
+    names = [str(name) for name in points["parameter"].unique()]
+    share = max(1, most // len(names))
+    drawn = 0
+    with drawing(ax) as ax:
+        for z in (-2, 0, 2):
+            ax.axhline(z, color=GUIDE, linewidth=1 if z == 0 else 0.8, zorder=1,
+                       linestyle="-" if z == 0 else "--")  # fmt: skip
+        for name, text, look in zip(names, distinct(names), looks(len(names)), strict=True):
+            rows = points[points["parameter"] == name]
+            rows = rows.iloc[evenly(len(rows), share)]
+            drawn += len(rows)
+            style: dict[str, Any] = {
+                "color": look.color,
+                "marker": look.marker,
+                "linestyle": "",
+                "markersize": 4,
+            }
+            ax.plot(rows["contraction"], rows["z_score"], alpha=_alpha(len(points)),
+                    markeredgewidth=0, zorder=3, **style)  # fmt: skip
+            ax.plot([], [], label=inert(text), **style)
+        if points["z_score"].abs().max() > _WIDE:
+            ax.set_yscale("symlog", linthresh=2)
+            ax.yaxis.set_major_locator(FixedLocator(_Z_TICKS))
+            ax.yaxis.set_minor_locator(NullLocator())
+            plain(ax.yaxis)
+        _scale_contraction(ax, points, scale)
+        ax.set_ylabel("z-score")
+        if drawn < len(points):
+            ax.set_title(f"{drawn} of {len(points)} points drawn")
+    return ax
+
+
+def _alpha(n: int) -> float:
+    """Return an opacity that keeps clouds of many points readable."""
+    return float(np.clip(8 / np.sqrt(n), 0.2, 0.8))
+
+
+def suits_log(points: pd.DataFrame) -> bool:
+    """Say whether contractions are better read on a log scale of the variance left."""
+    left = np.maximum(1 - points["contraction"].to_numpy(float), _FLOOR)
+    low, high = np.quantile(left, [0.05, 0.95])
+    return bool(left.max() > 2 or high > _UNEVEN * low)
+
+
+def _scale_contraction(ax: Axes, points: pd.DataFrame, scale: str) -> None:
+    low, high = float(points["contraction"].min()), float(points["contraction"].max())
+    ax.set_xlabel("contraction")
+    if scale == "log" or (scale == "auto" and suits_log(points)):
+        least = max(1 - high, _FLOOR)
+        ax.set_xlim(
+            1 - 1.5 * max(1 - low, _FLOOR), 1 - max(least / 1.5, _FLOOR)
+        )  # before the scale: below 1
+        ax.set_xscale("function", functions=(_forward, _back))
+        ax.xaxis.set_major_locator(_RoundContractions())
+        ax.xaxis.set_major_formatter(FuncFormatter(_contraction_text))
+        ax.set_xlabel("contraction (log scale)")
+        ax.axvline(0, color=GUIDE, linewidth=0.8, linestyle=":", zorder=1)
+    else:
+        room = max(1 - low, 1e-6)
+        ax.set_xlim(low - 0.05 * room, 1 + 0.02 * room)
+        ax.locator_params(axis="x", nbins=6)
+
+
+class _RoundContractions(Locator):
+    """Places 1 less a round number; powers of ten only, if there are many."""
+
+    def __call__(self) -> list[float]:
+        return self.tick_values(*self.axis.get_view_interval())  # type: ignore[union-attr]  # set by matplotlib
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        inside = [share for share in _LEFT_OVER if vmin <= 1 - share <= vmax]
+        for step in (1, 2, 3, 4):
+            if len(inside) > 6:
+                powers = [round(np.log10(share), 6) for share in inside]
+                inside = [10.0**power for power in powers if power % step == 0]
+        return [1 - share for share in inside]
+
+
+def _contraction_text(contraction: float, _: int) -> str:
+    left = 1 - contraction
+    return f"{contraction:.6g}" if left > 5e-5 else f"1 \N{MINUS SIGN} {left:.1g}"
+
+
+def _forward(contraction: Floats) -> Floats:
+    left = np.maximum(1 - np.asarray(contraction, dtype=np.float64), _FLOOR)
+    return np.asarray(-np.log10(left))
+
+
+def _back(place: Floats) -> Floats:
+    return np.asarray(1 - 10 ** -np.asarray(place, dtype=np.float64))

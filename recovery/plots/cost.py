@@ -1,0 +1,73 @@
+"""What a fit costs against an axis of the sweep: wall time, and effective draws per second."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from recovery.plots.frames import is_level, levels_of, need, need_rows
+from recovery.plots.scale import LOG_FROM, plain_log
+from recovery.plots.series import Line, draw_series
+from recovery.plots.style import drawing
+
+
+def plot_wall_time(
+    replicates: pd.DataFrame, x: str, *, hue: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the median wall time per complete fit in seconds, with a bar from quartile to quartile.
+
+    Parameters
+    ----------
+    replicates : DataFrame
+        As `Results.replicates`. All complete fits of a level of `x` and `hue` are taken together.
+    x : str
+        An axis of the sweep; see `plot_coverage`.
+    hue : str, optional
+        Another axis: a line per level.
+    ax : Axes, optional
+        By default a new one, with a legend.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If something is not in the frame, or no fit is complete.
+    """
+    return _plot(replicates, x, hue, "wall_s", "wall time per fit (s)", ax)
+
+
+def plot_ess_per_second(
+    replicates: pd.DataFrame, x: str, *, hue: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the median of the smallest bulk ESS per second of sampling, with a quartile bar.
+
+    Takes, returns and raises what `plot_wall_time` does.
+    """
+    return _plot(replicates, x, hue, "ess_bulk_per_s", "bulk ESS per second", ax)
+
+
+def _plot(
+    replicates: pd.DataFrame, x: str, hue: str | None, column: str, label: str, ax: Axes | None
+) -> Axes:
+    need(replicates, "replicates", "status", column, x)
+    complete = replicates["status"] == "ok"
+    rows = replicates[complete & np.isfinite(replicates[column]) & (replicates[column] > 0)]
+    need_rows(rows, "replicates", f"of a complete fit with {column} above 0")
+
+    def summary(line: pd.DataFrame) -> Line:
+        levels = levels_of(line[x])
+        quartiles = np.array(
+            [np.quantile(line.loc[is_level(line[x], v), column], [0.25, 0.5, 0.75]) for v in levels]
+        )
+        return levels, quartiles[:, 1], quartiles[:, 0], quartiles[:, 2]
+
+    with drawing(ax) as ax:
+        low, high = draw_series(ax, rows, "replicates", x, hue, summary)
+        if high / low >= LOG_FROM:
+            plain_log(ax)
+        else:
+            ax.set_ylim(bottom=0, top=1.1 * high)
+        ax.set_ylabel(label)
+    return ax

@@ -1,0 +1,83 @@
+"""All figures of a run, each with a name and a text that says what is on it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Protocol
+
+import pandas as pd
+
+from recovery.plots.by_fit import convergence, cost, ranks
+from recovery.plots.by_parameter import Part, bias, contraction, coverage, recovery
+from recovery.plots.grid import Made
+from recovery.plots.style import styled
+from recovery.plots.view import TRUTH
+
+
+class Frames(Protocol):
+    """What of `Results` the figures are made from."""
+
+    axes: list[str]
+
+    @property
+    def estimates(self) -> pd.DataFrame:
+        """One row per replicate and parameter."""
+
+    @property
+    def replicates(self) -> pd.DataFrame:
+        """One row per replicate."""
+
+    @property
+    def priors(self) -> pd.DataFrame:
+        """One row per cell and parameter."""
+
+    def measures(self) -> pd.DataFrame:
+        """One row per cell, parameter and measure."""
+
+
+def figures(results: Frames) -> Iterator[Made]:
+    """Make the figures of a run, one after the other.
+
+    A figure unfolds two axes of the sweep, shows the others at one level or all levels together,
+    and at most 12 parameters; whatever is not shown, its title says so.
+
+    Parameters
+    ----------
+    results : Results
+        Or anything with ``axes``, ``measures()``, ``estimates``, ``replicates`` and ``priors``.
+
+    Yields
+    ------
+    slug : str
+        Name for a file: ``coverage-``, ``recovery-``, ``bias-``, ``contraction-`` and
+        ``coverage-predicted-``, each with ``fixed`` or ``prior``; ``rank-ecdf``, ``diagnostics``
+        and ``cost``. What has nothing to show is left out.
+    figure : matplotlib.figure.Figure
+        Made in `style.styled`; save it there, too.
+    text : str
+        What is drawn, and a sentence with the main finding; plain text with names as users wrote
+        them (long ones shortened), so escape it where it goes.
+    """
+    estimates, measures = results.estimates, results.measures()
+    predicted = estimates["kind"].str.startswith("predicted")
+    fitted = estimates[~predicted]
+    makers: list[Callable[[], Made | None]] = []
+    for kind, frame, makes in (
+        ("", fitted, (coverage, recovery, bias, contraction)),
+        ("predicted", estimates[predicted], (coverage,)),
+    ):
+        parts = [
+            Part(results.axes, kind, mode, measures, frame, results.priors)
+            for mode in TRUTH
+            if (frame["truth_mode"] == mode).any()
+        ]
+        makers += [partial(make, part) for make in makes for part in parts]
+    makers += [
+        partial(ranks, results.replicates, measures, fitted, results.axes),
+        partial(convergence, results.replicates, results.axes),
+        partial(cost, results.replicates, results.axes),
+    ]
+    for maker in makers:
+        with styled():
+            made = maker()
+        if made is not None:
+            yield made

@@ -1,0 +1,107 @@
+"""One sentence per figure on what it shows, made from the numbers that it shows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from recovery.measures import binomial_interval
+from recovery.plots.diagnostics import threshold
+from recovery.plots.text import count, level_text, shorten
+from recovery.plots.view import distance_from_nominal
+
+_LENGTH = 80  # of a name in a sentence
+
+
+def place(row: "pd.Series[float]", axes: Sequence[str]) -> str:
+    """Write where a row is in the sweep, as ``" at trials = 50, noise = 1"``, or nothing."""
+    levels = ", ".join(
+        f"{'truth' if axis == 'truth_mode' else axis} = {shorten(level_text(row[axis]))}"
+        for axis in axes
+    )
+    return f" at {levels}" if levels else ""
+
+
+def of_coverage(rows: pd.DataFrame, ci_prob: float, axes: Sequence[str]) -> str:
+    """Say how many coverages agree with their level, and which is the farthest from it."""
+    holds = 0
+    for estimate, n in zip(rows["estimate"], rows["n"], strict=True):
+        low, high = binomial_interval(estimate, int(n))
+        holds += low <= ci_prob <= high
+    far = rows.iloc[int(np.argmax(distance_from_nominal(rows, ci_prob)))]
+    return (
+        f"The 95 % Monte Carlo interval holds {ci_prob:g} for {holds} of {len(rows)} coverages of "
+        f"{count(rows['parameter'].nunique(), 'parameter')}; the farthest from it in standard "
+        f"errors is that of {shorten(far['parameter'], _LENGTH)}{place(far, axes)}: "
+        f"{far['estimate']:.3g} over {count(int(far['n']), 'fit')}."
+    )
+
+
+def of_bias(rows: pd.DataFrame, axes: Sequence[str], unit: str) -> str:
+    """Say how many biases differ from zero, and which does most, in words for their unit."""
+    known = rows[rows["mcse"] > 0]
+    if known.empty:
+        return "With so few replicates no bias has a Monte Carlo standard error."
+    ratio = (known["estimate"] / known["mcse"]).abs().to_numpy()
+    far = known.iloc[int(np.argmax(ratio))]
+    return (
+        f"More than 1.96 Monte Carlo standard errors from 0: {int((ratio > 1.96).sum())} of "
+        f"{len(known)} biases of {count(known['parameter'].nunique(), 'parameter')}; the farthest "
+        f"is that of {shorten(far['parameter'], _LENGTH)}{place(far, axes)}: "
+        f"{far['estimate']:.3g} {unit}, standard error {far['mcse']:.2g}."
+    )
+
+
+def of_recovery(rows: pd.DataFrame) -> str:
+    """Say how often the interval holds the truth."""
+    hit = (rows["eti_90_lower"] <= rows["truth"]) & (rows["truth"] <= rows["eti_90_upper"])
+    return f"The 90 % interval holds the truth in {int(hit.sum())} of {len(hit)} cases shown here."
+
+
+def of_contraction(points: pd.DataFrame) -> str:
+    """Say how much is learnt and how far off it is."""
+    wide = int((points["z_score"].abs() > 2).sum())
+    negative = int((points["contraction"] < 0).sum())
+    text = (
+        f"The median contraction is {points['contraction'].median():.3g}, and the z-score is "
+        f"beyond 2 in {wide} of {len(points)} cases"
+    )
+    return text + (f"; contraction is negative in {negative}." if negative else ".")
+
+
+def of_ranks(out: int, lines: int, parameters: int, alpha: float) -> str:
+    """Say how many lines leave the band, and how many would by chance."""
+    return (
+        f"{out} of {lines} rank ECDFs of {count(parameters, 'parameter')} leave their own "
+        f"{100 * (1 - alpha):g} % band; if every posterior is right, {alpha * lines:.3g} would on "
+        "average, at most."
+    )
+
+
+def of_diagnostics(replicates: pd.DataFrame) -> str:
+    """Say how many complete fits cross each limit."""
+    fits = replicates[replicates["status"] == "ok"]
+    parts = []
+    for column, name in (
+        ("r_hat_max", "r_hat"),
+        ("ess_bulk_min", "bulk ESS"),
+        ("ess_tail_min", "tail ESS"),
+    ):
+        limit, values = threshold(column), fits[column].dropna()
+        crossed = sum(limit.crossed(float(value)) for value in values)
+        if len(values):
+            parts.append(f"{name} is {limit.worse} {limit.limit:g} in {crossed} of {len(values)}")
+    return f"Of complete fits that have one, {', '.join(parts)}."
+
+
+def of_cost(fits: pd.DataFrame, axes: Sequence[str]) -> str:
+    """Say from where to where the median wall time goes over the cells shown."""
+    if not axes:
+        return f"The median wall time per fit is {fits['wall_s'].median():.3g} s."
+    medians = fits.groupby(list(axes), dropna=False, sort=False)["wall_s"].median()
+    table = medians.reset_index().sort_values("wall_s", kind="stable")
+    low, high = table.iloc[0], table.iloc[-1]
+    return (
+        f"The median wall time per fit goes from {low['wall_s']:.3g} s{place(low, axes)} "
+        f"to {high['wall_s']:.3g} s{place(high, axes)}."
+    )

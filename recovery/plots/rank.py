@@ -1,0 +1,152 @@
+"""Whether the truth ranks as it should among the draws, where truths come from the prior."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy.stats import binom
+
+from recovery.calibration import Counts, ecdf_band
+from recovery.plots.frames import Floats, cells, need, need_rows, of_mode, of_parameter
+from recovery.plots.style import BAD, BAND, GOOD, GUIDE, QUIET, drawing
+from recovery.plots.text import count, shown
+from recovery.record import KEPT_DRAWS
+
+_MOST_BARS = 20
+
+
+def ranks_by_cell(
+    estimates: pd.DataFrame, parameter: str, n_draws: int = KEPT_DRAWS
+) -> list[Counts]:
+    """Return the ranks of one parameter in each cell of truth mode ``prior``."""
+    need(estimates, "estimates", "rank")
+    if "truth_mode" in estimates.columns:
+        estimates = of_mode(estimates, "estimates", "truth_mode", "prior")
+    rows = of_parameter(estimates, "estimates", parameter)
+    rows = rows[rows["rank"].notna()]
+    need_rows(rows, "estimates", f"of {parameter} with a rank")
+    ranks = [cell["rank"].to_numpy(np.int64) for _, cell in cells(rows)]
+    low, high = min(r.min() for r in ranks), max(r.max() for r in ranks)
+    if not 0 <= low <= high <= n_draws:
+        raise ValueError(
+            f"n_draws: ranks among {n_draws} draws lie in 0..{n_draws}, got {low}..{high}; "
+            "give the number of draws that were ranked"
+        )
+    return ranks
+
+
+def leaves_band(ranks: Counts, n_draws: int, alpha: float = 0.05) -> bool:
+    """Say whether the ECDF of ranks leaves its own exact simultaneous band."""
+    lower, upper = ecdf_band(ranks.size, n_draws + 1, alpha)
+    below = np.cumsum(np.bincount(ranks, minlength=n_draws + 1))[:-1]
+    return bool(((below < lower) | (below > upper)).any())
+
+
+def plot_rank_ecdf(
+    estimates: pd.DataFrame,
+    parameter: str,
+    *,
+    n_draws: int = KEPT_DRAWS,
+    alpha: float = 0.05,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the ECDF of the ranks less that of uniform ranks, a line per cell, and the exact band.
+
+    Each line alone leaves its band with probability alpha or less if the posterior is right, so of
+    many lines some will. Lines that leave have another colour; the band drawn is that of the
+    cell with the fewest replicates, and each line is judged by the band of its own number.
+
+    Parameters
+    ----------
+    estimates : DataFrame
+        As `Results.estimates`; only truth mode ``prior`` is used.
+    parameter : str
+        A scalar parameter.
+    n_draws : int
+        Among how many draws the truth was ranked.
+    alpha : float
+        One minus the level of the simultaneous band, `recovery.calibration.ecdf_band`.
+    ax : Axes, optional
+        By default a new one, with a legend.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If something is not in the frame, there is no truth mode ``prior``, or a rank is above
+        `n_draws`.
+    """
+    ranks = ranks_by_cell(estimates, parameter, n_draws)
+    at = np.arange(n_draws + 2) / (n_draws + 1)
+    fewest, most = min(r.size for r in ranks), max(r.size for r in ranks)
+    lower, upper = (
+        np.concatenate([[0], end, [fewest]]) / fewest - at
+        for end in ecdf_band(fewest, n_draws + 1, alpha)
+    )
+    with drawing(ax) as ax:
+        size = f"n = {fewest}" if fewest == most else f"n = {fewest}, the fewest"
+        ax.fill_between(at, lower, upper, color=BAND, linewidth=0, zorder=0,
+                        label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
+        ax.axhline(0, color=GUIDE, linewidth=0.8, zorder=1)
+        out = 0
+        for cell in ranks:
+            leaves = leaves_band(cell, n_draws, alpha)
+            out += leaves
+            _line(ax, at, cell, n_draws, leaves, len(ranks))
+        ax.plot([], [], color=GOOD if len(ranks) == 1 else QUIET, label="inside its band")
+        ax.plot([], [], color=BAD, linestyle="--", label="leaves its band")
+        ax.set_xlim(0, 1)
+        ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+        ax.set_xlabel("rank (share of the draws)")
+        ax.set_ylabel("ECDF difference")
+        verdict = f"{out} of {count(len(ranks), 'cell')} leave the band"
+        ax.set_title(f"{shown(parameter)}\n{verdict}")
+    return ax
+
+
+def _line(
+    ax: Axes,
+    at: Floats,
+    ranks: Counts,
+    n_draws: int,
+    leaves: bool,
+    n_cells: int,
+) -> None:
+    below = np.cumsum(np.bincount(ranks, minlength=n_draws + 1)) / ranks.size
+    color = BAD if leaves else GOOD if n_cells == 1 else QUIET
+    ax.plot(
+        at, np.concatenate([[0.0], below]) - at, color=color, linestyle="--" if leaves else "-",
+        linewidth=1.1, alpha=1.0 if leaves or n_cells <= 12 else 0.6, zorder=3 if leaves else 2,
+    )  # fmt: skip
+
+
+def plot_rank_histogram(
+    estimates: pd.DataFrame,
+    parameter: str,
+    *,
+    n_draws: int = KEPT_DRAWS,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a histogram of ranks, all cells together, with the 95 % range of each single bar.
+
+    The range holds for one bar at a time: of 20 bars about one leaves it by chance. For a
+    judgement use `plot_rank_ecdf`. Takes, returns and raises what that does.
+    """
+    ranks = np.concatenate(ranks_by_cell(estimates, parameter, n_draws))
+    bars = max(d for d in range(1, _MOST_BARS + 1) if (n_draws + 1) % d == 0)
+    width = (n_draws + 1) // bars
+    heights = np.bincount(ranks // width, minlength=bars)
+    low, high = binom.interval(0.95, ranks.size, 1 / bars)
+    with drawing(ax) as ax:
+        ax.axhspan(low, high, color=BAND, linewidth=0, zorder=0, label="95 % range of one bar")
+        ax.axhline(ranks.size / bars, color=GUIDE, linewidth=0.8, linestyle="--", zorder=3,
+                   label="uniform")  # fmt: skip
+        ax.bar(np.arange(bars) * width - 0.5, heights, width=width, align="edge", color=GOOD,
+               edgecolor="white", linewidth=0.8, alpha=0.8, zorder=2)  # fmt: skip
+        ax.grid(visible=False, axis="x")
+        ax.set_xlabel("rank of the truth")
+        ax.set_ylabel("replicates")
+        ax.set_title(shown(parameter))
+    return ax
