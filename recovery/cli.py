@@ -151,7 +151,8 @@ def _assignments(scenario: Any, words: Sequence[str]) -> dict[str, list[Any]]:
 def _run(options: argparse.Namespace) -> int:
     from recovery.loading import load_scenario
 
-    if options.seeds is not None and (options.replicates or options.seed) is not None:
+    derived = options.replicates is not None or options.seed is not None
+    if options.seeds is not None and derived:
         raise SettingsError("--seeds stands instead of --replicates and --seed; give one of them")
     scenario = load_scenario(options.scenario)
 

@@ -12,6 +12,7 @@ RecoveryError
 │   └── NotAStore               the file in the store's place is something else
 ├── UserCodeError               exit 2: the user's own function raised; shown with its traceback
 ├── StoreDamaged                exit 1: the store cannot be read
+├── WorkerDied                  exit 1: a worker process was killed; what was done is kept
 ├── StoreWriteError             exit 1: a commit was not possible, so nothing was acknowledged
 └── NothingMeasured             exit 3: there is nothing to report on
 
@@ -89,6 +90,10 @@ class StoreDamaged(RecoveryError):
 
 class StoreWriteError(RecoveryError):
     """A commit failed (a full disk, say); what it held was not acknowledged."""
+
+
+class WorkerDied(RecoveryError):
+    """A worker process ended without a word."""
 
 
 class NothingMeasured(RecoveryError):

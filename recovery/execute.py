@@ -7,20 +7,16 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 
 from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
 
 from recovery.design import Replicate
 from recovery.engine.replicate import run_replicate
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Workshop
-from recovery.errors import RecoveryError
+from recovery.errors import WorkerDied
 from recovery.record import Record
 from recovery.scenario import Scenario
-
-
-class WorkerDied(RecoveryError):
-    """A worker process ended without a word."""
 
 
 def default_workers() -> int:
@@ -94,9 +90,12 @@ def in_processes(
     )
     try:
         yield from parallel(
-            delayed(_in_worker)(token, scenario, samplers, replicate) for replicate in remaining()
+            delayed(_in_worker)(token, os.getpid(), scenario, samplers, replicate)
+            for replicate in remaining()
         )
-    except TerminatedWorkerError as error:
+    except BrokenProcessPool as error:
+        if stop.is_set():
+            return  # an interrupt that met the processes while they were starting
         raise WorkerDied(
             "a worker process was killed (out of memory, or a crash in compiled code); what was "
             "done is kept; run the same command again to go on, perhaps with fewer --workers"
@@ -107,11 +106,17 @@ _WORKSHOPS: dict[str, Workshop] = {}
 
 
 def _in_worker(
-    token: str, scenario: Scenario, samplers: Mapping[str, Sampler], replicate: Replicate
+    token: str,
+    runner: int,
+    scenario: Scenario,
+    samplers: Mapping[str, Sampler],
+    replicate: Replicate,
 ) -> Record:
     if token not in _WORKSHOPS:
-        # Ctrl-C reaches the whole process group; only the runner decides what it means.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C reaches the whole process group; only the runner decides what it means. With one
+        # worker this is the runner itself.
+        if os.getpid() != runner:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         _WORKSHOPS.clear()
         _WORKSHOPS[token] = Workshop(scenario, samplers)
     return run_replicate(replicate, _WORKSHOPS[token])

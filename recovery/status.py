@@ -33,13 +33,14 @@ def print_status(folder: Path, console: Console | None = None) -> None:
     finally:
         store.close()
     console = console or Console(soft_wrap=False)
-    planned, done, failed = (sum(column) for column in zip(*counts.values(), strict=True))
+    planned, done, failed = (sum(row[i] for row in counts.values()) for i in range(3))
     left = planned - done
     console.print(
         Text(
             f"{folder}: {identity.get('scenario')}, {len(cells)} cells, {done} of {planned} "
             f"replicates done, {failed} failed, {left} left"
-        )
+        ),
+        soft_wrap=True,
     )
     axes = identity.get("axes", [])
     table = Table(box=None, pad_edge=False)
@@ -55,7 +56,7 @@ def print_status(folder: Path, console: Console | None = None) -> None:
     console.print(table)
     if left and sessions:
         words = str(sessions[-1]["command"]).replace(" --fresh", "")
-        console.print(Text(f"go on with: {words}"))
+        console.print(Text(f"go on with: {words}"), soft_wrap=True)
 
 
 def _row(table: Table, *groups: Iterable[object]) -> None:

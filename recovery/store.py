@@ -62,9 +62,10 @@ class Store:
             )
         # A folder that cannot be written has no room for the files that share a live journal.
         mode = "mode=ro" if os.access(folder, os.W_OK) else "mode=ro&immutable=1"
-        connection = sqlite3.connect(
-            f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False, timeout=30
-        )
+        with _translated(folder):
+            connection = sqlite3.connect(
+                f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False, timeout=30
+            )
         store = cls(folder, connection, None)
         try:
             store._check_file()
@@ -82,7 +83,7 @@ class Store:
         folder : path
         fresh : bool
             Begin again: an earlier store is kept beside the new one as
-            ``results.sqlite.previous``.
+            ``results.sqlite.previous-1``, and so on.
 
         Raises
         ------
@@ -104,27 +105,33 @@ class Store:
                 f"{folder}: {_holder(folder)} is writing this store; wait for it to end, or use "
                 "another --out"
             ) from None
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: cannot be locked ({error.strerror}); give another --out"
+            ) from None
         try:
             file = folder / FILE_NAME
             if fresh and file.exists():
-                for suffix in ("", "-wal", "-shm"):
-                    old = folder / (FILE_NAME + suffix)
-                    if old.exists():
-                        old.replace(folder / (FILE_NAME + ".previous" + suffix))
-            new = not file.exists()
-            connection = sqlite3.connect(
-                file, isolation_level=None, check_same_thread=False, timeout=30
-            )
+                _set_aside(folder)
+            with _translated(folder):
+                connection = sqlite3.connect(
+                    file, isolation_level=None, check_same_thread=False, timeout=30
+                )
             store = cls(folder, connection, lock)
-            store._prepare(new=new)
+            store._prepare()
+            # A courtesy to whoever comes second; the lock alone decides.
+            with contextlib.suppress(OSError):
+                holder = f"process {os.getpid()} on {socket.gethostname()}"
+                (folder / ".holder").write_text(holder, encoding="utf-8")
         except BaseException:
             lock.release()
             raise
-        (folder / ".holder").write_text(f"process {os.getpid()} on {socket.gethostname()}")
         return store
 
-    def _prepare(self, *, new: bool) -> None:
+    def _prepare(self) -> None:
         try:
+            # Nothing at all in the file: it is new, or was killed before it held anything.
+            new = self._is_blank()
             if not new:
                 self._check_file()
             with _translated(self.folder):
@@ -138,6 +145,12 @@ class Store:
         except BaseException:
             self._connection.close()
             raise
+
+    def _is_blank(self) -> bool:
+        with _translated(self.folder):
+            pragmas = ("PRAGMA application_id", "PRAGMA user_version")
+            counts = (*pragmas, "SELECT count(*) FROM sqlite_schema")
+            return not any(self._connection.execute(query).fetchone()[0] for query in counts)
 
     def _check_file(self) -> None:
         file = self.folder / FILE_NAME
@@ -299,6 +312,8 @@ def writable_folder(folder: Path) -> None:
     OutputError
         If it is a file, lies under one, or is not writable.
     """
+    if "\0" in str(folder):
+        raise OutputError("a folder's name cannot hold a NUL character; give another --out")
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
@@ -308,6 +323,17 @@ def writable_folder(folder: Path) -> None:
         raise OutputError(f"{nearest}: cannot be written; give another --out")
     if (folder / FILE_NAME).is_dir():
         raise NotAStore(f"{folder / FILE_NAME}: is a folder; move it away or give another --out")
+
+
+def _set_aside(folder: Path) -> None:
+    """Move a store and its journal to a name that no earlier one has."""
+    number = 1
+    while any(folder.glob(f"{FILE_NAME}.previous-{number}*")):
+        number += 1
+    for suffix in ("-wal", "-shm", ""):
+        old = folder / (FILE_NAME + suffix)
+        if old.exists():
+            old.replace(folder / f"{FILE_NAME}.previous-{number}{suffix}")
 
 
 def _holder(folder: Path) -> str:
@@ -323,6 +349,11 @@ def _translated(folder: Path, *, writing: bool = False) -> Iterator[None]:
     file = folder / FILE_NAME
     try:
         yield
+    except sqlite3.IntegrityError as error:
+        raise StoreWriteError(
+            f"{file}: a record contradicts what is there ({error}); nothing of its commit was "
+            "written; report this as a fault of recovery"
+        ) from error
     except sqlite3.DatabaseError as error:
         text = str(error)
         if "not a database" in text:

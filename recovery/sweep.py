@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from recovery.design import Cell, Design, Replicate, Settings, TruthMode
 from recovery.engine.describe import describe
-from recovery.engine.priors import summarise_priors
+from recovery.engine.priors import Prior, summarise_priors
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Prepared, Workshop
 from recovery.errors import ScenarioError, SettingsError, StoreConflict
@@ -126,7 +126,7 @@ class Sweep:
         workers : int, optional
             Fits at a time; by default one per core.
         fresh : bool
-            Begin again; the earlier store is kept as ``results.sqlite.previous``.
+            Begin again; the earlier store is kept as ``results.sqlite.previous-1``.
         progress : bool
             Show progress on standard error.
         command : str, optional
@@ -157,11 +157,11 @@ class Sweep:
         prepared = {cell.digest: self.workshop.check(cell) for cell in self.design.cells}
         descriptions = {digest: describe(p.problem) for digest, p in prepared.items()}
         with Store.create_or_open(folder, fresh=fresh) as store:
-            refuse_another_run(store, self.design, descriptions)
+            refuse_another_run(store, self._identity(), self._describe_stored(store, descriptions))
             known = {cell["digest"] for cell in store.cells()}
             new = [cell for cell in self.design.cells if cell.digest not in known]
             store.begin(
-                self.design.identity(),
+                self._identity(),
                 [self._cell_row(cell, prepared, descriptions) for cell in new],
                 [(r.cell.digest, r.seed, r.index) for r in self.design],
                 provenance(command or command_line(), workers, self._file()),
@@ -226,11 +226,37 @@ class Sweep:
             "truth_mode": cell.truth_mode,
             "settings": dataclasses.asdict(cell.settings),
             "problem": descriptions[cell.digest],
-            "priors": [
-                dataclasses.asdict(prior)
-                for prior in summarise_priors(ready.problem, self.workshop.prior_draws(ready))
-            ],
+            "priors": [dataclasses.asdict(prior) for prior in self._priors(ready)],
         }
+
+    def _priors(self, prepared: Prepared) -> list[Prior]:
+        try:
+            draws = self.workshop.prior_draws(prepared)
+        except Exception:
+            # A prior with impossible draws (a negative scale) can be fitted all the same, and no
+            # cell of truth mode prior comes this far. Its measures go without prior moments.
+            return []
+        return summarise_priors(prepared.problem, draws)
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what must stay the same, a sampler object's own parameters included."""
+        own = {
+            name: dict(sampler.identity())
+            for name, sampler in self._samplers.items()
+            if hasattr(sampler, "identity")
+        }
+        return {**self.design.identity(), **own}
+
+    def _describe_stored(
+        self, store: Store, descriptions: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Mapping[str, Any]]:
+        """Describe every stored cell as it would be built now, those outside this design too."""
+        found = dict(descriptions)
+        axes = set(self.design.scenario.axes)
+        for cell in store.cells():
+            if cell["digest"] not in found and set(cell["levels"]) == axes:
+                found[cell["digest"]] = describe(self.workshop.checked(cell["levels"]))
+        return found
 
     def _file(self) -> str | None:
         code = getattr(self.design.scenario.function, "__code__", None)
@@ -239,9 +265,17 @@ class Sweep:
 
 
 def refuse_another_run(
-    store: Store, design: Design, descriptions: Mapping[str, Mapping[str, Any]]
+    store: Store, identity: Mapping[str, Any], descriptions: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Check that a store is of this design, whatever levels and replicates it has.
+
+    Parameters
+    ----------
+    store : Store
+    identity : mapping
+        What must be the same in every session, by field.
+    descriptions : mapping
+        What the problem of each stored cell is now, by the cell's digest.
 
     Raises
     ------
@@ -251,7 +285,7 @@ def refuse_another_run(
     there = store.identity()
     if not there:
         return
-    here = json.loads(json.dumps(design.identity()))
+    here = json.loads(json.dumps(identity))
     differences = list(_differences("", there, here))
     for cell in store.cells():
         description = descriptions.get(cell["digest"])

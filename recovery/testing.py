@@ -54,6 +54,10 @@ class ExactSampler:
     threads: bool = True
     counts_compilation: bool = True
 
+    def identity(self) -> dict[str, float]:
+        """Return what must be the same to go on with a run."""
+        return {"sd_factor": self.sd_factor, "shift": self.shift}
+
     def cannot(self, problem: CheckedProblem) -> str:
         """Return why a problem is not of this form, or an empty string."""
         if {"x", "noise_sd"} <= set(problem.data) and problem.free == ("betas",):

@@ -122,7 +122,7 @@ def test_a_key_has_at_most_one_record_and_a_failed_commit_writes_none_of_its_bat
 ) -> None:
     with begin(Store.create_or_open(out)) as store:
         store.append([record(0)])
-        with pytest.raises(StoreDamaged):
+        with pytest.raises(StoreWriteError, match="nothing of its commit was written"):
             store.append([record(1, ("new",)), record(0)])
         assert store.done() == {record(0).key}
         # The parameter registered in the failed batch gets a valid number the next time.
@@ -209,14 +209,14 @@ def test_fresh_keeps_the_old_store_beside_the_new_one(out: Path) -> None:
         store.append([record(0)])
     with Store.create_or_open(out, fresh=True) as store:
         assert store.done() == set()
-    old = sqlite3.connect(out / (FILE_NAME + ".previous"))
-    assert old.execute("SELECT count(*) FROM replicates").fetchone() == (1,)
-    old.close()
+    Store.create_or_open(out, fresh=True).close()
+    for number, replicates in ((1, 1), (2, 0)):
+        old = sqlite3.connect(out / f"{FILE_NAME}.previous-{number}")
+        assert old.execute("SELECT count(*) FROM replicates").fetchone() == (replicates,)
+        old.close()
 
 
-@pytest.mark.parametrize(
-    "content", [b"not a database at all, but text\n" * 99, b"", b"\x00" * 4096]
-)
+@pytest.mark.parametrize("content", [b"not a database at all, but text\n" * 99, b"\x00" * 4096])
 def test_a_foreign_file_in_the_stores_place_is_refused_and_left_alone(
     out: Path, content: bytes
 ) -> None:
@@ -227,6 +227,18 @@ def test_a_foreign_file_in_the_stores_place_is_refused_and_left_alone(
         with pytest.raises((NotAStore, StoreDamaged), match=r"move it away|move the file away"):
             opening(out)
     assert file.read_bytes() == content
+
+
+def test_a_run_killed_before_its_store_held_anything_blocks_nobody(out: Path) -> None:
+    out.mkdir()
+    (out / FILE_NAME).touch()
+    with pytest.raises(StoreDamaged, match="an empty file"):
+        Store.read(out)
+    raw = sqlite3.connect(out / FILE_NAME)
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.close()
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(0)])
 
 
 def test_another_programs_database_is_refused(out: Path) -> None:
@@ -291,4 +303,4 @@ def test_a_full_disk_stops_the_commit_and_loses_nothing_acknowledged(out: Path) 
         assert store.done() == {record(0).key}
         store.rows("PRAGMA max_page_count = 1000000")
         store.append([record(1)])
-    assert Store.read(out).done() == {record(0).key, record(1).key}
+        assert store.done() == {record(0).key, record(1).key}

@@ -293,3 +293,44 @@ def test_a_store_says_with_what_it_was_made(run_line: Run, out: Path) -> None:
     assert session["workers"] == 2
     assert session["machine"]["cores"]
     json.dumps(session)
+
+
+def test_a_changed_model_is_refused_even_if_only_new_levels_are_asked_for(
+    run_sweep: Run,
+) -> None:
+    def levelled(slope: float) -> Any:
+        @scenario
+        def levelled(size: int = 4) -> Problem:
+            with pm.Model() as model:
+                x = pm.Data("x", np.zeros((size, 1)))
+                noise_sd = pm.Data("noise_sd", 1.0)
+                betas = pm.Normal("betas", shape=1)
+                pm.Normal("y", x @ betas, noise_sd)
+            return Problem(model, observed="y", truth={"betas": [slope]})
+
+        return levelled
+
+    run_sweep(levelled(1.0), {"size": [4]})
+    with pytest.raises(StoreConflict, match=r"truth\.betas: .* \(at size=4\)"):
+        run_sweep(levelled(2.0), {"size": [5]})
+    run_sweep(levelled(1.0), {"size": [5]})
+
+
+def test_a_sampler_object_with_other_parameters_is_refused(run_line: Run) -> None:
+    run_line()
+    with pytest.raises(StoreConflict, match=r"exact\.sd_factor: 1.0 there, 3.0 here"):
+        run_line(sampler=ExactSampler(sd_factor=3.0))
+
+
+def test_a_density_that_does_not_compile_is_tried_once(run_line: Run) -> None:
+    class Broken(ExactSampler):
+        tries = 0
+
+        def compile(self, target: Target, data: Any, observed: Any) -> ExactDensity:
+            Broken.tries += 1
+            raise NotImplementedError("no such density")
+
+    results = run_line(sampler=Broken(), replicates=6)
+    assert Broken.tries == 1
+    assert len(results.replicates) == 6
+    assert set(results.replicates["stage"]) == {"compile"}

@@ -46,7 +46,7 @@ def prepared() -> Prepared:
 
 @pytest.fixture(scope="module")
 def simulated(prepared: Prepared) -> Simulated:
-    free = prepared.structure.draw_truth(prepared.problem, prepared.problem.truth, 0)
+    free = prepared.structure.draw_truth(prepared.problem, prepared.problem.truth, {}, 0)
     return prepared.structure.simulate(prepared.problem, free, prepared.draw_covariates(42), 42)
 
 

@@ -1,5 +1,6 @@
 """Covariates redrawn for each replicate, compiled once whatever their size."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,12 +8,16 @@ import numpy as np
 import pytensor
 from numpy.typing import NDArray
 from pymc.pytensorf import collect_default_updates, compile, reseed_rngs
-from pytensor.graph.basic import Constant, Variable, equal_computations
+from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.variable import TensorVariable
+
+from recovery.engine.graph import same_graph
+from recovery.errors import UserCodeError
+from recovery.loading import user_traceback
 
 Array = NDArray[Any]
 
@@ -44,9 +49,7 @@ class Lifted:
     def same_graph(self, other: "Lifted") -> bool:
         """Whether the two differ in nothing but the lifted values."""
         same_types = [v.type for v in self.inputs] == [v.type for v in other.inputs]
-        return same_types and bool(
-            equal_computations(self.outputs, other.outputs, self.inputs, other.inputs)
-        )
+        return same_types and same_graph(self.outputs, other.outputs, self.inputs, other.inputs)
 
 
 class CovariateDrawer:
@@ -54,15 +57,18 @@ class CovariateDrawer:
 
     def __init__(self, lifted: Lifted) -> None:
         self.lifted = lifted
+        # Structures of one sweep may share a drawer, so it has a lock of its own.
+        self._lock = threading.Lock()
         self._rngs = list(collect_default_updates(lifted.outputs))
         self._function = compile([], lifted.outputs, mode="FAST_COMPILE")
 
     def draw(self, values: list[Array], seed: int) -> list[Array]:
-        """Draw with these sizes and numbers; not safe in two threads at once."""
-        for shared, value in zip(self.lifted.shared, values, strict=True):
-            shared.set_value(value)
-        reseed_rngs(self._rngs, seed)
-        return [np.asarray(value) for value in self._function()]
+        """Draw with these sizes and numbers."""
+        with self._lock:
+            for shared, value in zip(self.lifted.shared, values, strict=True):
+                shared.set_value(value)
+            reseed_rngs(self._rngs, seed)
+            return [np.asarray(value) for value in self._function()]
 
 
 class Covariates:
@@ -74,6 +80,8 @@ class Covariates:
     """
 
     def __init__(self, given: Mapping[str, Any]) -> None:
+        # Sorted, so that the order they are written in changes no draw.
+        given = dict(sorted(given.items()))
         self._functions = {k: v for k, v in given.items() if callable(v)}
         self._fixed = {k: v for k, v in given.items() if isinstance(v, np.ndarray)}
         distributions = {k: v for k, v in given.items() if isinstance(v, TensorVariable)}
@@ -86,9 +94,16 @@ class Covariates:
         if drawer is not None and self.lifted is not None:
             values = drawer.draw(self.lifted.values, seed)
             drawn |= dict(zip(self._names, values, strict=True))
-        for i, name in enumerate(sorted(self._functions)):
+        for i, (name, function) in enumerate(self._functions.items()):
             rng = np.random.default_rng([seed, i])
-            drawn[name] = np.asarray(self._functions[name](rng))
+            try:
+                drawn[name] = np.asarray(function(rng))
+            except Exception as error:
+                file = getattr(getattr(function, "__code__", None), "co_filename", None)
+                raise UserCodeError(
+                    f"the function for {name!r} raised {type(error).__name__}: {error}",
+                    user_traceback(error, file),
+                ) from error
         return drawn
 
 

@@ -1,21 +1,26 @@
 """A description of a problem that is the same for equal models, however their file is written."""
 
-import hashlib
+import functools
+import json
 import re
+import sys
+import types
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pymc
 import pytensor
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Constant
-from pytensor.graph.traversal import io_toposort
+from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.variable import TensorVariable
 
+from recovery.engine.graph import array_digest, graph_digest, text_digest
 from recovery.engine.problem import CheckedProblem
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
+_DEPTH = 5  # functions called by functions; deeper ones count by name
 
 
 def describe(problem: CheckedProblem) -> dict[str, Any]:
@@ -24,83 +29,122 @@ def describe(problem: CheckedProblem) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``model`` (a line per variable), ``graph`` (digest of all computations and constants),
-        ``graph_of`` (the versions that made that digest: it compares within them only),
-        ``truth``, ``data``, ``covariates`` and ``predict``.
+        ``model`` (a line per variable), ``graph`` (digest of all computations, densities and
+        constants), ``graph_of`` (the versions that made that digest: it compares within them
+        only), ``truth``, ``coords``, ``data``, ``covariates`` and ``predict``.
     """
-    model = problem.model
-    lines = {}
-    for role, names in (
-        ("free", problem.free),
-        ("observed", problem.observed),
-        ("deterministic", [v.name for v in model.deterministics]),
-        ("potential", [v.name for v in model.potentials]),
-    ):
-        for name in names:
-            variable = model[name]
-            op = variable.owner.op if role in ("free", "observed") else None
-            kind = (getattr(op, "_print_name", None) or [type(op).__name__])[0] if op else ""
-            dims = model.named_vars_to_dims.get(name) or ()
-            lines[name] = " ".join(filter(None, [role, kind, *map(str, dims)]))
-    outputs = [*model.basic_RVs, *model.deterministics, *model.potentials]
-    redrawn = {**problem.covariates}
     return {
-        "model": lines,
-        "graph": _graph_digest(outputs),
-        "graph_of": f"pymc {pymc.__version__}, pytensor {pytensor.__version__}",
+        "model": _variables(problem),
+        "graph": _graph(problem),
+        "graph_of": (
+            f"pymc {pymc.__version__}, pytensor {pytensor.__version__}, "
+            f"python {sys.version_info.major}.{sys.version_info.minor}"
+        ),
         "truth": {name: value.tolist() for name, value in problem.truth.items()},
+        "coords": _coords(problem),
         "data": {
-            name: _array_digest(value)
+            name: array_digest(value)
             for name, value in problem.data.items()
-            if name not in redrawn
+            if name not in problem.covariates
         },
-        "covariates": {name: _source(value) for name, value in redrawn.items()},
-        "predict": {name: _source(value) for name, value in problem.predict.items()},
+        "covariates": _sources(problem.covariates),
+        "predict": _sources(problem.predict),
     }
 
 
-def _source(value: object) -> str:
-    if isinstance(value, TensorVariable):
-        return _graph_digest([value])
+def _variables(problem: CheckedProblem) -> dict[str, str]:
+    model = problem.model
+    roles = {
+        "free": problem.free,
+        "observed": problem.observed,
+        "deterministic": [v.name for v in model.deterministics],
+        "potential": [v.name for v in model.potentials],
+    }
+    lines = {}
+    for role, names in roles.items():
+        for name in names:
+            op = model[name].owner.op if role in ("free", "observed") else None
+            kind = (getattr(op, "_print_name", None) or [type(op).__name__])[0] if op else ""
+            dims = model.named_vars_to_dims.get(name) or ()
+            lines[name] = " ".join(filter(None, [role, kind, *map(str, dims)]))
+    return lines
+
+
+def _graph(problem: CheckedProblem) -> str:
+    model = problem.model
+    outputs = [*model.basic_RVs, *model.deterministics, *model.potentials]
+    data = {*model.data_vars, *model.dim_lengths.values()}
+    others = [
+        variable
+        for variable in ancestors(outputs)
+        if isinstance(variable, SharedVariable)
+        and variable not in data
+        and not isinstance(variable.type, RandomType)
+    ]
+    values = [array_digest(variable.get_value()) for variable in others]
+    return text_digest([graph_digest(outputs), *_densities(problem), *values])
+
+
+def _densities(problem: CheckedProblem) -> list[str]:
+    """Digest the densities too: they hold the transforms, and what a custom density computes.
+
+    A variable observed already is left out, as its density holds the data that will be replaced.
+    """
+    digests = []
+    for variable in problem.model.free_RVs:
+        try:
+            digests.append(graph_digest(problem.model.logp(vars=[variable], sum=False)))
+        except (NotImplementedError, ValueError):
+            digests.append("none")  # it has none, or PyMC derives it only as part of the whole
+    return digests
+
+
+def _coords(problem: CheckedProblem) -> dict[str, list[str]]:
+    dims = {
+        dim
+        for name in problem.recorded
+        for dim in problem.model.named_vars_to_dims.get(name) or ()
+        if dim
+    }
+    coords = problem.model.coords
+    return {dim: [str(v) for v in coords[dim] or ()] for dim in sorted(dims & set(coords))}
+
+
+def _sources(given: Mapping[str, Any]) -> dict[str, str]:
+    sources = {}
+    for name, value in given.items():
+        if isinstance(value, TensorVariable):
+            sources[name] = graph_digest([value])
+        elif isinstance(value, np.ndarray):
+            sources[name] = array_digest(value)
+        else:
+            sources[name] = text_digest([json.dumps(_code(value, _DEPTH))])
+    return sources
+
+
+def _code(value: Any, depth: int) -> Any:
+    """Return what a function does, as plain values without addresses or hash order."""
+    if isinstance(value, types.CodeType):
+        names = [list(value.co_names), list(value.co_varnames), list(value.co_freevars)]
+        return ["code", value.co_code.hex(), names, [_code(c, depth) for c in value.co_consts]]
+    if isinstance(value, types.FunctionType) and depth:
+        used = {k: v for k, v in value.__globals__.items() if k in value.__code__.co_names}
+        plain = {k: v for k, v in used.items() if not isinstance(v, types.ModuleType | type)}
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        defaults = [value.__defaults__, sorted((value.__kwdefaults__ or {}).items())]
+        return [
+            _code(part, depth - 1)
+            for part in (value.__code__, *defaults, cells, sorted(plain.items()))
+        ]
+    if isinstance(value, functools.partial) and depth:
+        parts = [value.func, value.args, sorted(value.keywords.items())]
+        return ["partial", *(_code(part, depth - 1) for part in parts)]
+    if isinstance(value, set | frozenset):
+        return ["set", sorted(json.dumps(_code(member, depth)) for member in value)]
+    if isinstance(value, tuple | list):
+        return [_code(member, depth) for member in value]
     if isinstance(value, np.ndarray):
-        return _array_digest(value)
-    code = getattr(value, "__code__", None)
-    if code is None:
-        return type(value).__qualname__
-    return _digest([code.co_code.hex(), repr([c for c in code.co_consts if not callable(c)])])
-
-
-def _digest(lines: list[str]) -> str:
-    return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
-
-
-def _array_digest(value: Any) -> str:
-    array = np.ascontiguousarray(value)
-    return _digest([array.dtype.str, str(array.shape), array.tobytes().hex()])
-
-
-def _graph_digest(outputs: list[Any]) -> str:
-    """Digest every operation, its inputs by number, and every constant by value."""
-    numbers: dict[Any, int] = {}
-    lines = []
-
-    def number(variable: Any) -> int:
-        if variable not in numbers:
-            numbers[variable] = len(numbers)
-            if isinstance(variable, Constant):
-                data = getattr(variable, "data", None)
-                text = _array_digest(data) if isinstance(data, np.ndarray) else repr(data)
-            elif isinstance(variable, SharedVariable) or isinstance(variable.type, RandomType):
-                text = f"{variable.name}"
-            else:
-                text = str(variable.type)
-            lines.append(_ADDRESS.sub("", f"{numbers[variable]} {text}"))
-        return numbers[variable]
-
-    for node in io_toposort([], outputs):
-        inputs = [number(variable) for variable in node.inputs]
-        lines.append(_ADDRESS.sub("", f"{type(node.op).__name__} {node.op} {inputs}"))
-        for variable in node.outputs:
-            number(variable)
-    lines.append(str([number(variable) for variable in outputs]))
-    return _digest(lines)
+        return array_digest(value)
+    if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
+        return value.__qualname__
+    return _ADDRESS.sub("", repr(value))

@@ -1,11 +1,12 @@
 """What the prior says of each parameter, by forward sampling: moments, and where the truth lies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recovery.engine.problem import CheckedProblem
+from recovery.engine.problem import Arrays, CheckedProblem
 from recovery.engine.structure import Structure
 
 PRIOR_DRAWS = 4000
@@ -35,9 +36,22 @@ class Prior:
     tail_probability: float | None
 
 
-def prior_draws(structure: Structure, problem: CheckedProblem) -> dict[str, NDArray[np.float64]]:
-    """Draw all free variables from the prior; each array has shape (PRIOR_DRAWS, *shape)."""
-    rows = [structure.draw_truth(problem, {}, seed) for seed in range(PRIOR_DRAWS)]
+def prior_draws(
+    structure: Structure, problem: CheckedProblem, covariates: Callable[[int], Arrays]
+) -> dict[str, NDArray[np.float64]]:
+    """Draw all free variables from the prior; each array has shape (PRIOR_DRAWS, *shape).
+
+    Parameters
+    ----------
+    covariates : callable
+        From a seed to redrawn covariates; called for each draw if the prior rests on them.
+    """
+    redrawn = structure.prior_rests_on(problem.covariates)
+    fixed = covariates(0)
+    rows = [
+        structure.draw_truth(problem, {}, covariates(seed) if redrawn else fixed, seed)
+        for seed in range(PRIOR_DRAWS)
+    ]
     return {
         name: np.stack([np.asarray(row[name], dtype=np.float64) for row in rows])
         for name in problem.free

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 from numpy.typing import NDArray
+from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.utils import rewrite_graph
@@ -68,7 +69,9 @@ class CheckedProblem:
         for dim, length in zip(dims, shape, strict=True):
             values = self.model.coords.get(dim) if dim else None
             usable = values is not None and len(values) == length
-            axes.append([str(v) for v in values] if usable and values else range(length))
+            words = [str(v) for v in values] if usable and values else []
+            # Labels that repeat would make two parameters one.
+            axes.append(words if len(set(words)) == length else range(length))
         return [f"{name}[{', '.join(map(str, c))}]" for c in itertools.product(*axes)]
 
 
@@ -140,6 +143,11 @@ def _observed_names(problem: Problem, model: pm.Model, where: str) -> tuple[str,
             raise ProblemError(
                 f"{where}: observed {name!r} is no random variable of the model; it has "
                 f"{_list(variables)}"
+            )
+        if isinstance(variables[name].owner.op, MinibatchRandomVariable):
+            raise ProblemError(
+                f"{where}: observed {name!r} has a total_size, which scales its likelihood, so "
+                "its posterior is not that of the simulated data; leave total_size out"
             )
     others = [v.name for v in model.observed_RVs if v.name not in names]
     if others:

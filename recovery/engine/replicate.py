@@ -106,12 +106,13 @@ def run_replicate(replicate: Replicate, workshop: Workshop) -> Record:
 
 
 def simulate(replicate: Replicate, prepared: Prepared) -> Simulated:
-    """Draw truth, covariates and data of a replicate, each from its own seed."""
+    """Draw covariates, truth and data of a replicate, each from its own seed."""
     problem, structure = prepared.problem, prepared.structure
     given = problem.truth if replicate.cell.truth_mode == "fixed" else {}
     with structure.lock:
-        free = structure.draw_truth(problem, given, replicate.integer_seed(Purpose.TRUTH))
         covariates = prepared.draw_covariates(replicate.integer_seed(Purpose.COVARIATES))
+        seed = replicate.integer_seed(Purpose.TRUTH)
+        free = structure.draw_truth(problem, given, covariates, seed)
         return structure.simulate(problem, free, covariates, replicate.integer_seed(Purpose.DATA))
 
 

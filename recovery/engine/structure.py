@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,12 @@ import pymc as pm
 from numpy.typing import NDArray
 from pymc.pytensorf import collect_default_updates, compile, reseed_rngs
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Variable, equal_computations
+from pytensor.graph.basic import Variable
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.type import RandomType
 
+from recovery.engine.graph import same_graph
 from recovery.engine.problem import Arrays, CheckedProblem
 from recovery.errors import ProblemError
 
@@ -120,13 +121,24 @@ class Structure:
         for a, b in zip(mine.inputs, other.inputs, strict=True):
             if a.name != b.name or a.type != b.type:
                 return False
-        return bool(equal_computations(mine.outputs, other.outputs, mine.inputs, other.inputs))
+        return same_graph(mine.outputs, other.outputs, mine.inputs, other.inputs)
 
-    def draw_truth(self, problem: CheckedProblem, given: Arrays, seed: int) -> dict[str, Array]:
-        """Return values of all free variables: those given, and draws of the rest given them."""
+    def draw_truth(
+        self, problem: CheckedProblem, given: Arrays, data: Arrays, seed: int
+    ) -> dict[str, Array]:
+        """Return values of all free variables: those given, and draws of the rest given them.
+
+        Parameters
+        ----------
+        given : mapping of str to array
+            True values of some free variables, or of all, or of none.
+        data : mapping of str to array
+            Redrawn covariates, which a prior may rest on.
+        seed : int
+        """
         if set(given) >= set(problem.free):
             return {name: np.asarray(given[name]) for name in problem.free}
-        values = dict(problem.data)
+        values = {**problem.data, **data}
         if not given:
             drawn = self._draw_prior(values, problem.lengths, seed)
             return dict(zip(problem.free, drawn, strict=True))
@@ -139,6 +151,12 @@ class Structure:
         drawn = function({**values, **given}, problem.lengths, seed)
         both = {**given, **dict(zip(rest, drawn, strict=True))}
         return {name: both[name] for name in problem.free}
+
+    def prior_rests_on(self, names: Iterable[str]) -> bool:
+        """Whether the prior of a free variable depends on any of these ``pm.Data``."""
+        model = self.first.model
+        below = set(ancestors([model[name] for name in self.first.free]))
+        return any(model[name] in below for name in names)
 
     def prior_inputs(self, problem: CheckedProblem) -> str:
         """Identify the data and lengths that the prior of the free variables rests on."""
@@ -175,7 +193,7 @@ class Structure:
             lengths |= {d: n for d, n in zip(dims, value.shape, strict=False) if d}
         return lengths
 
-    def check_truth(self, problem: CheckedProblem, free: Arrays) -> None:
+    def check_truth(self, problem: CheckedProblem, free: Arrays, data: Arrays) -> None:
         """Check that given true values have the right shape and lie inside their support.
 
         Raises
@@ -183,28 +201,33 @@ class Structure:
         ProblemError
             Naming the variable, its value and what is allowed.
         """
-        expected = {} if self.no_prior else self.draw_truth(problem, {}, 0)
+        expected = {} if self.no_prior else self.draw_truth(problem, {}, data, 0)
         for name, value in problem.truth.items():
-            if name not in expected:
-                continue
-            if value.shape != expected[name].shape:
+            if name in expected and value.shape != expected[name].shape:
                 raise ProblemError(
                     f"{problem.where}: truth of {name!r} has shape {value.shape}, but the "
                     f"variable has shape {expected[name].shape}"
                 )
-        if self._support is None:
-            self._support = _support_function(problem)
-        model = self.first.model
-        set_values(model, problem.data, problem.lengths)
-        names, function = self._support
-        results = function(*(np.asarray(free[name], model[name].dtype) for name in problem.free))
-        for name, inside in zip(names, results, strict=True):
-            if name in problem.truth and not np.all(inside):
+        outside = self.outside_support(problem, free, data)
+        for name in problem.truth:
+            if name in outside:
                 raise ProblemError(
                     f"{problem.where}: truth of {name!r} is {_short(problem.truth[name])}, not "
-                    f"inside the support of its prior ({_distribution(model[name])}); give a "
-                    "value that the prior allows"
+                    f"inside the support of its prior ({_distribution(self.first.model[name])}); "
+                    "give a value that the prior allows"
                 )
+
+    def outside_support(self, problem: CheckedProblem, free: Arrays, data: Arrays) -> set[str]:
+        """Name the free variables whose value has no density, or no place on their transform."""
+        if self._support is None:
+            self._support = _support_function(self.first)
+        model = self.first.model
+        set_values(model, {**problem.data, **data}, problem.lengths)
+        names, function = self._support
+        values = [np.asarray(free[name], model[name].dtype) for name in problem.free]
+        return {
+            name for name, inside in zip(names, function(*values), strict=True) if not inside.all()
+        }
 
 
 @dataclass(frozen=True)
@@ -256,8 +279,7 @@ def _support_function(problem: CheckedProblem) -> tuple[list[str], Any]:
             density = pm.logp(variable, inputs[variable])
         except NotImplementedError:
             continue  # a simulator without a density: nothing to check against
-        finite = [pm.math.isfinite(density).all()] if hasattr(pm.math, "isfinite") else []
-        finite = finite or [pm.math.abs(density).max() < np.inf]
+        finite = [pm.math.abs(density).max() < np.inf]
         transform = model.rvs_to_transforms[variable]
         if transform is not None:
             moved = transform.forward(inputs[variable], *variable.owner.inputs)

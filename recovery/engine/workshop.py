@@ -3,7 +3,9 @@
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.design import Cell, TruthMode, canonical
+from recovery.engine.check import check_drawn, check_mode
 from recovery.engine.covariates import CovariateDrawer, Covariates
 from recovery.engine.prediction import Predictor
 from recovery.engine.priors import prior_draws
-from recovery.engine.problem import Arrays, CheckedProblem, check_problem
+from recovery.engine.problem import CheckedProblem, check_problem
 from recovery.engine.samplers import Density, Sampler, Target, sampler_by_name
 from recovery.engine.structure import Simulated, Structure
 from recovery.errors import LevelError, ProblemError, RecoveryError, UserCodeError
@@ -22,7 +25,9 @@ from recovery.loading import user_traceback
 from recovery.record import Compilation
 from recovery.scenario import Level, Problem, Scenario
 
-_PROBLEMS_KEPT = 512
+# Share of prior draws that may lie outside the variable's transform: rounding, not a narrowing.
+_OUTSIDE = 0.02
+_TRIED = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +69,8 @@ class Workshop:
         self._predictors: dict[int, Predictor] = {}
         self._densities: dict[tuple[int, str, tuple[Any, ...]], Density] = {}
         self._priors: dict[tuple[int, str], dict[str, NDArray[np.float64]]] = {}
+        self._obeyed: set[tuple[int, str]] = set()
+        self._failed: dict[tuple[int, str, tuple[Any, ...]], Exception] = {}
         self._compilations: list[Compilation] = []
         self._lock = threading.RLock()
 
@@ -92,14 +99,16 @@ class Workshop:
         key = canonical(dict(cell.levels))
         with self._lock:
             if key not in self._prepared:
-                if len(self._prepared) >= _PROBLEMS_KEPT:
-                    self._prepared.pop(next(iter(self._prepared)))
                 self._prepared[key] = self._prepare(cell.levels)
             return self._prepared[key]
 
-    def _prepare(self, levels: Mapping[str, Level]) -> Prepared:
+    def checked(self, levels: Mapping[str, Level]) -> CheckedProblem:
+        """Build and check a problem, compiling nothing."""
         where = " ".join([self.scenario.name, *(f"{k}={v}" for k, v in levels.items())])
-        problem = check_problem(self._build(levels, where), where)
+        return check_problem(self._build(levels, where), where)
+
+    def _prepare(self, levels: Mapping[str, Level]) -> Prepared:
+        problem = self.checked(levels)
         structure = next((s for s in self._structures if s.matches(problem)), None)
         if structure is None:
             with self._counted("simulator"):
@@ -161,13 +170,18 @@ class Workshop:
         shapes = {name: simulated.truth[name].shape for name in problem.recorded}
         key = (id(prepared.structure), sampler.name, tuple(shapes.items()))
         with self._lock:
+            if key in self._failed:
+                raise self._failed[key]
             if key not in self._densities:
                 target = Target(problem, shapes)
-                if sampler.counts_compilation:
-                    with self._counted("density"):
+                counted = self._counted("density") if sampler.counts_compilation else nullcontext()
+                try:
+                    with counted:
                         density = sampler.compile(target, simulated.data, simulated.observed)
-                else:
-                    density = sampler.compile(target, simulated.data, simulated.observed)
+                except Exception as error:
+                    # What does not compile once does not compile for the next replicate.
+                    self._failed[key] = error
+                    raise
                 self._densities[key] = density
             return self._densities[key]
 
@@ -179,7 +193,7 @@ class Workshop:
         with self._lock, structure.lock:
             key = (id(structure), structure.prior_inputs(problem))
             if key not in self._priors:
-                self._priors[key] = prior_draws(structure, problem)
+                self._priors[key] = prior_draws(structure, problem, prepared.draw_covariates)
             return self._priors[key]
 
     def _counted(self, kind: str) -> "_Counted":
@@ -201,71 +215,65 @@ class Workshop:
             If the truth mode is impossible, the truth lies outside its support, or covariates or
             new data do not fit.
         """
-        prepared = self.prepare(cell)
+        try:
+            prepared = self.prepare(cell)
+            self._check(prepared, cell.truth_mode)
+        except RecoveryError:
+            raise
+        except Exception as error:
+            text = " ".join(str(error).partition("Apply node")[0].split())
+            raise ProblemError(
+                f"{self.scenario.name} {cell.label}: cannot be simulated "
+                f"({type(error).__name__}: {text[:300]}); change the model, or its truth"
+            ) from error
+        return prepared
+
+    def _check(self, prepared: Prepared, mode: TruthMode) -> None:
         problem, structure = prepared.problem, prepared.structure
-        check_mode(problem, structure, cell.truth_mode)
+        check_mode(problem, structure, mode)
+        given = problem.truth if mode == "fixed" else {}
         with structure.lock:
-            fixed = cell.truth_mode == "fixed"
-            free = structure.draw_truth(problem, problem.truth if fixed else {}, 0)
-            if fixed:
-                structure.check_truth(problem, free)
-            for what, drawn in (
-                ("covariates", prepared.draw_covariates(0)),
-                ("predict", prepared.draw_new_data(0)),
-            ):
-                _check_shapes(what, drawn, problem)
-            simulated = structure.simulate(problem, free, prepared.draw_covariates(0), 0)
+            covariates, new_data = prepared.draw_covariates(0), prepared.draw_new_data(0)
+            check_drawn("covariates", covariates, problem)
+            check_drawn("predict", new_data, problem)
+            free = structure.draw_truth(problem, given, covariates, 0)
+            if given:
+                structure.check_truth(problem, free, covariates)
+            simulated = structure.simulate(problem, free, covariates, 0)
+            if new_data:
+                structure.simulate(problem, free, new_data, 0)
+        if set(given) < set(problem.free):
+            self._check_transforms(prepared)
         for name, values in simulated.observed.items():
             if values.size == 0:
                 raise ProblemError(
                     f"{problem.where}: no data: {name!r} has shape {values.shape}; give a level "
                     "that leaves some"
                 )
-        return prepared
 
-
-def check_mode(problem: CheckedProblem, structure: Structure, mode: TruthMode) -> None:
-    """Check that a truth mode is possible for a problem.
-
-    Raises
-    ------
-    ProblemError
-        With the reason, and the mode that is possible.
-    """
-    potentials = [v.name for v in problem.model.potentials]
-    if mode == "fixed" and not problem.truth:
-        raise ProblemError(
-            f"{problem.where}: no truth is given, so truth mode fixed is impossible; add "
-            "truth={...} to the Problem, or use --truth prior"
-        )
-    if mode == "prior" and potentials:
-        raise ProblemError(
-            f"{problem.where}: the model has the Potential {potentials[0]!r}, which fits honour "
-            "but simulation cannot, so draws from the prior would not be its own truth; use "
-            "--truth fixed"
-        )
-    if structure.no_prior and (mode == "prior" or not set(problem.truth) >= set(problem.free)):
-        raise ProblemError(
-            f"{problem.where}: the prior cannot be drawn from ({structure.no_prior}); use "
-            "--truth fixed with a truth for every free variable, or a proper prior"
-        )
-
-
-def _check_shapes(what: str, drawn: Arrays, problem: CheckedProblem) -> None:
-    for name, values in drawn.items():
-        current = problem.data[name]
-        if what == "covariates" and values.shape != current.shape:
-            raise ProblemError(
-                f"{problem.where}: covariates of {name!r} have shape {values.shape}, but the "
-                f"pm.Data has shape {current.shape}; give the distribution that shape"
+    def _check_transforms(self, prepared: Prepared) -> None:
+        """Fits obey a transform that narrows a prior (`ordered`, say); prior draws do not."""
+        problem, structure = prepared.problem, prepared.structure
+        draws = self.prior_draws(prepared)
+        with self._lock, structure.lock:
+            key = (id(structure), structure.prior_inputs(problem))
+            if key in self._obeyed or structure.prior_rests_on(problem.covariates):
+                return
+            outside = Counter(
+                name
+                for i in range(_TRIED)
+                for name in structure.outside_support(
+                    problem, {name: values[i] for name, values in draws.items()}, {}
+                )
             )
-        if values.ndim != current.ndim or values.shape[1:] != current.shape[1:]:
-            raise ProblemError(
-                f"{problem.where}: predict of {name!r} has shape {values.shape}, but the pm.Data "
-                f"has shape {current.shape}; only the first length may differ"
-            )
-        if not np.all(np.isfinite(np.asarray(values, dtype=float))):
-            raise ProblemError(f"{problem.where}: {what} of {name!r} must be finite")
+            for name, count in outside.items():
+                if count > _OUTSIDE * _TRIED:
+                    raise ProblemError(
+                        f"{problem.where}: {name!r} has a transform that draws from its prior do "
+                        f"not obey ({count} of {_TRIED}), so they cannot be its truth; use --truth "
+                        "fixed with a truth for every free variable, or a prior that obeys it"
+                    )
+            self._obeyed.add(key)
 
 
 def _positive(value: object) -> bool:

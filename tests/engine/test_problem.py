@@ -80,9 +80,52 @@ def counted(value: float) -> Problem:
     return Problem(model, observed="y", truth={"k": value})
 
 
+def ordered() -> Problem:
+    with pm.Model() as model:
+        c = pm.Normal("c", shape=3, transform=pm.distributions.transforms.ordered)
+        pm.Normal("y", c, 1)
+    return Problem(model, observed="y", truth={"c": [-1.0, 0.0, 1.0]})
+
+
+def minibatch() -> Problem:
+    with pm.Model() as model:
+        b = pm.Normal("b")
+        pm.Normal("y", b, 1, observed=np.zeros(10), total_size=1000)
+    return Problem(model, observed="y", truth={"b": 0.0})
+
+
+def fixed_length() -> Problem:
+    with pm.Model() as model:
+        x = pm.Data("x", np.zeros(4))
+        b = pm.Normal("b")
+        pm.Normal("y", b * x + np.arange(4.0), 1)
+    return Problem(model, observed="y", truth={"b": 0.0}, predict={"x": np.zeros(2)})
+
+
+def whole_numbers() -> Problem:
+    with pm.Model() as model:
+        x = pm.Data("x", np.zeros(4, dtype=int))
+        b = pm.Normal("b")
+        pm.Normal("y", b * x, 1)
+    covariates = {"x": pm.Normal.dist(shape=4)}
+    return Problem(model, observed="y", truth={"b": 0.0}, covariates=covariates)
+
+
+def started() -> Problem:
+    with pm.Model() as model:
+        b = pm.Normal("b", initval=1.0)
+        pm.Normal("y", b, 1, shape=3)
+    return Problem(model, observed="y", truth={"b": 0.0})
+
+
 @pytest.mark.parametrize(
     ("build", "truth", "message"),
     [
+        (ordered, "prior", "'c' has a transform that draws from its prior do not obey"),
+        (minibatch, "fixed", "has a total_size, which scales its likelihood"),
+        (fixed_length, "fixed", "cannot be simulated"),
+        (whole_numbers, "fixed", "are float64, but the pm.Data holds int"),
+        (started, "fixed", "cannot be simulated .*non-default initial_values"),
         (lambda: regression(truth={"beta": 1}), "fixed", "truth names 'beta', .* 'betas', 'sigma'"),
         (lambda: regression(truth={"y": 1}), "fixed", "truth names 'y', which is no free"),
         (lambda: regression(truth={"betas": [1]}), "fixed", r"shape \(1,\), .* shape \(2,\)"),
@@ -135,6 +178,7 @@ def test_what_cannot_be_used_is_told_in_one_line(build: Build, truth: str, messa
     [
         (regression, "fixed"),
         (regression, "prior"),
+        (ordered, "fixed"),
         (flat, "fixed"),
         (with_potential, "fixed"),
         (lambda: bounded(0.3), "fixed"),
@@ -180,3 +224,19 @@ def test_only_deterministics_of_fixed_size_are_recorded() -> None:
     assert set(checked.deterministics) >= {"total", "ratio of sides"}
     assert not {"mu", "mu with dims"} & set(checked.deterministics)
     assert checked.recorded[:2] == ("betas", "sigma")
+
+
+def test_a_covariate_function_that_raises_points_at_its_own_line() -> None:
+    def wrong(rng: np.random.Generator) -> Any:
+        raise KeyError("mine")
+
+    with pytest.raises(UserCodeError, match="function for 'x' raised KeyError") as caught:
+        check(regression(covariates={"x": wrong}))
+    assert 'raise KeyError("mine")' in caught.value.traceback_text
+
+
+def test_labels_that_repeat_fall_back_to_positions() -> None:
+    with pm.Model(coords={"side": ["same", "same"]}) as model:
+        b = pm.Normal("b", dims="side")
+        pm.Normal("y", b, 1)
+    assert check_problem(Problem(model, "y"), "here").labels("b", (2,)) == ["b[0]", "b[1]"]

@@ -44,7 +44,7 @@ def test_the_walkthrough_data_come_out_to_all_printed_digits() -> None:
     plants = load_scenario("plants")
     prepared = Workshop(plants).prepare(Design(plants, {}).cells[0])
     problem, structure = prepared.problem, prepared.structure
-    free = structure.draw_truth(problem, problem.truth, 0)
+    free = structure.draw_truth(problem, problem.truth, {}, 0)
     simulated = structure.simulate(problem, free, prepared.draw_covariates(42), 42)
     x = pm.draw(pm.Normal.dist(shape=(100, 3)), random_seed=42)
     assert np.array_equal(simulated.data["x"], x)
@@ -57,7 +57,7 @@ def test_simulated_data_equal_pymcs_own_prior_predictive_of_the_do_model() -> No
     prepared = Workshop(plants).prepare(Design(plants, {"trials": [7]}).cells[0])
     problem, structure = prepared.problem, prepared.structure
     covariates = prepared.draw_covariates(5)
-    free = structure.draw_truth(problem, problem.truth, 0)
+    free = structure.draw_truth(problem, problem.truth, {}, 0)
     ours = structure.simulate(problem, free, covariates, 11).observed["plant growth"]
     fixed = pm.do(problem.model, {"betas": np.array([5.0, 20, 2]), "sigma": 0.5})
     fixed["x"].set_value(covariates["x"])
@@ -111,14 +111,14 @@ def hierarchy() -> Problem:
 
 def test_free_variables_left_out_of_the_truth_are_drawn_given_those_in_it() -> None:
     structure = Structure(problem := check_problem(hierarchy(), "here"))
-    free = structure.draw_truth(problem, problem.truth, 1)
+    free = structure.draw_truth(problem, problem.truth, {}, 1)
     assert free["mu"] == 30.0
     # 400 draws with sd .01: their mean is within 6 of its standard errors (false alarm 2e-9).
     assert abs(free["theta"].mean() - 30) < 6 * 0.01 / 20
     assert not np.array_equal(
-        free["theta"], structure.draw_truth(problem, problem.truth, 2)["theta"]
+        free["theta"], structure.draw_truth(problem, problem.truth, {}, 2)["theta"]
     )
-    drawn = structure.draw_truth(problem, {}, 1)
+    drawn = structure.draw_truth(problem, {}, {}, 1)
     assert drawn["mu"] != 30.0
 
 
@@ -181,3 +181,44 @@ def test_each_replicate_and_purpose_has_its_own_random_numbers(purpose: Purpose)
     plants = load_scenario("plants")
     first, second = Design(plants, {}, replicates=2)
     assert first.integer_seed(purpose) != second.integer_seed(purpose)
+
+
+def test_a_prior_that_rests_on_a_covariate_is_drawn_at_the_covariates_of_its_replicate() -> None:
+    @scenario
+    def resting() -> Problem:
+        with pm.Model() as built:
+            x = pm.Data("x", np.zeros(4))
+            theta = pm.Normal("theta", 1000 * x, 0.001, shape=4)
+            pm.Normal("y", theta, 1)
+        return Problem(built, observed="y", covariates={"x": pm.Normal.dist(shape=4)})
+
+    (replicate,) = Design(resting, {}, ("prior",), replicates=1)
+    simulated = simulate(replicate, Workshop(resting).prepare(replicate.cell))
+    assert np.allclose(simulated.truth["theta"], 1000 * simulated.data["x"], atol=0.02)
+
+
+def test_covariates_are_drawn_alike_in_any_number_of_threads() -> None:
+    """Two structures share one drawer; a race between them would mix their sizes."""
+    import sys
+    from concurrent.futures import ThreadPoolExecutor
+
+    @scenario
+    def two(prior: str = "a", size: int = 5) -> Problem:
+        with pm.Model() as built:
+            x = pm.Data("x", np.zeros(size))
+            b = pm.Normal("b", 0, 1 if prior == "a" else 2)
+            pm.Normal("y", b * x, 1)
+        return Problem(built, observed="y", covariates={"x": pm.Normal.dist(shape=size)})
+
+    design = Design(two, {"prior": ["a", "b"], "size": [5, 50]}, ("prior",), replicates=60)
+    workshop = Workshop(two)
+    serial = [simulate(r, workshop.prepare(r.cell)).digest() for r in design]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            found = threads.map(lambda r: simulate(r, workshop.prepare(r.cell)).digest(), design)
+            assert list(found) == serial
+    finally:
+        sys.setswitchinterval(before)
+    assert counts(workshop) == {"simulator": 2, "covariates": 1}

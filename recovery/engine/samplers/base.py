@@ -98,6 +98,9 @@ class Sampler(Protocol):
         Whether fits run beside each other in threads of one process; otherwise in processes.
     counts_compilation : bool
         Whether `compile` is worth counting as a compilation.
+
+    A sampler with parameters of its own should also have ``identity() -> Mapping[str, plain
+    value]``: a run is gone on with only by a sampler of the same identity.
     """
 
     name: str

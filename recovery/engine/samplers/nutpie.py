@@ -73,36 +73,36 @@ class NutpieDensity:
         )
         sample_s = time.perf_counter() - started
         batches, stats = trace.get_arrow_trace()
-        shapes = self._target.shapes
+        kept = [~_column(batch, "tuning").astype(bool) for batch in stats]
+        if len(kept) != settings.chains or any(
+            len(k) != settings.tune + settings.draws or k.sum() != settings.draws for k in kept
+        ):
+            # Interrupted, nutpie returns what it has; that is no fit.
+            raise KeyboardInterrupt
         draws = {
-            name: np.stack([_kept(batch, name, settings.draws, shapes[name]) for batch in batches])
-            for name in self._target.problem.recorded
+            name: np.stack([_values(b, name, shape)[k] for b, k in zip(batches, kept, strict=True)])
+            for name, shape in self._target.shapes.items()
         }
-        return Fit(draws, _sampling(stats, settings), sample_s)
+        return Fit(draws, _sampling(stats, np.concatenate(kept), settings), sample_s)
 
 
-def _kept(batch: Any, name: str, draws: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _values(batch: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return all draws of a variable, warm-up included; shape (n_draws, *shape)."""
     column = pyarrow.array(batch.column(name))
     if hasattr(column, "flatten"):
         column = column.flatten()
     values = as_float(column.to_numpy(zero_copy_only=False))
-    kept = values.reshape(batch.num_rows, *shape)[-draws:]
-    if len(kept) != draws:
-        raise RuntimeError(f"the sampler returned {len(kept)} of {draws} draws")
-    return kept
+    return values.reshape(batch.num_rows, *shape)
 
 
-def _sampling(stats: list[Any], settings: Settings) -> Sampling:
+def _column(batch: Any, name: str) -> NDArray[Any]:
+    return np.asarray(pyarrow.array(batch.column(name)).to_numpy(zero_copy_only=False))
+
+
+def _sampling(stats: list[Any], kept: NDArray[np.bool_], settings: Settings) -> Sampling:
     def column(name: str) -> NDArray[Any]:
-        return np.concatenate(
-            [
-                np.asarray(pyarrow.array(batch.column(name)).to_numpy(zero_copy_only=False))
-                for batch in stats
-            ]
-        )
+        return np.concatenate([_column(batch, name) for batch in stats])
 
-    kept = ~column("tuning").astype(bool)
-    settled = column("depth")[kept]
     return Sampling(
         sampler=NutpieSampler.name,
         chains=settings.chains,
@@ -110,7 +110,7 @@ def _sampling(stats: list[Any], settings: Settings) -> Sampling:
         tune=settings.tune,
         divergences=int(column("diverging")[kept].sum()),
         reached_max_treedepth=int(column("maxdepth_reached")[kept].sum()),
-        tree_depth_max=int(settled.max(initial=0)),
+        tree_depth_max=int(column("depth")[kept].max(initial=0)),
         acceptance_rate=float(column("mean_tree_accept")[kept].mean()),
         gradient_evaluations=int(column("n_steps").sum()),
     )

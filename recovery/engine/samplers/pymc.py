@@ -83,6 +83,10 @@ class PymcDensity:
         elapsed = time.perf_counter() - started
         posterior = trace["posterior"]
         draws = {name: as_float(posterior[name].values) for name in self._target.problem.recorded}
+        sizes = {values.shape[:2] for values in draws.values()}
+        if sizes != {(settings.chains, settings.draws)}:
+            # Interrupted, PyMC returns what it has; that is no fit.
+            raise KeyboardInterrupt
         sample_s = float(posterior.attrs.get("sampling_time", elapsed))
         return Fit(draws, _sampling(trace, settings), sample_s, max(elapsed - sample_s, 0.0))
 

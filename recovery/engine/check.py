@@ -1,0 +1,64 @@
+"""What can only be known of a problem once its simulator is compiled."""
+
+import numpy as np
+
+from recovery.design import TruthMode
+from recovery.engine.problem import Arrays, CheckedProblem
+from recovery.engine.structure import Structure
+from recovery.errors import ProblemError
+
+
+def check_mode(problem: CheckedProblem, structure: Structure, mode: TruthMode) -> None:
+    """Check that a truth mode is possible for a problem.
+
+    Raises
+    ------
+    ProblemError
+        With the reason, and the mode that is possible.
+    """
+    potentials = [v.name for v in problem.model.potentials]
+    if mode == "fixed" and not problem.truth:
+        raise ProblemError(
+            f"{problem.where}: no truth is given, so truth mode fixed is impossible; add "
+            "truth={...} to the Problem, or use --truth prior"
+        )
+    if mode == "prior" and potentials:
+        raise ProblemError(
+            f"{problem.where}: the model has the Potential {potentials[0]!r}, which fits honour "
+            "but simulation cannot, so draws from the prior would not be its own truth; use "
+            "--truth fixed"
+        )
+    if structure.no_prior and (mode == "prior" or not set(problem.truth) >= set(problem.free)):
+        raise ProblemError(
+            f"{problem.where}: the prior cannot be drawn from ({structure.no_prior}); use "
+            "--truth fixed with a truth for every free variable, or a proper prior"
+        )
+
+
+def check_drawn(what: str, drawn: Arrays, problem: CheckedProblem) -> None:
+    """Check that drawn covariates, or new data to predict for, fit their ``pm.Data``.
+
+    Raises
+    ------
+    ProblemError
+        If a shape or type does not fit, or a value is not finite.
+    """
+    for name, values in drawn.items():
+        current = problem.data[name]
+        if what == "covariates" and values.shape != current.shape:
+            raise ProblemError(
+                f"{problem.where}: covariates of {name!r} have shape {values.shape}, but the "
+                f"pm.Data has shape {current.shape}; give the distribution that shape"
+            )
+        if values.ndim != current.ndim or values.shape[1:] != current.shape[1:]:
+            raise ProblemError(
+                f"{problem.where}: predict of {name!r} has shape {values.shape}, but the pm.Data "
+                f"has shape {current.shape}; only the first length may differ"
+            )
+        if values.dtype.kind not in "fiub" or not np.all(np.isfinite(values)):
+            raise ProblemError(f"{problem.where}: {what} of {name!r} must be finite numbers")
+        if not np.can_cast(values.dtype, current.dtype, "same_kind"):
+            raise ProblemError(
+                f"{problem.where}: {what} of {name!r} are {values.dtype}, but the pm.Data holds "
+                f"{current.dtype}, which would cut them; make the pm.Data of floats"
+            )
