@@ -4,15 +4,15 @@ The posterior of a regression with known noise is normal in closed form, so its 
 in microseconds and what a sweep must find is known exactly.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pymc as pm
 
 from recovery.design import Settings
-from recovery.engine.problem import Arrays, CheckedProblem
+from recovery.engine.problem import CheckedProblem
 from recovery.engine.samplers import Fit, Target
+from recovery.engine.structure import Simulated
 from recovery.record import Floats, Sampling
 from recovery.scenario import Problem, scenario
 
@@ -64,7 +64,7 @@ class ExactSampler:
             return ""
         return "the model is no regression of y on x with known noise_sd"
 
-    def compile(self, target: Target, data: Arrays, observed: Arrays) -> "ExactDensity":
+    def compile(self, target: Target, simulated: Simulated) -> "ExactDensity":
         """Return the density; nothing is compiled."""
         return ExactDensity(self, target)
 
@@ -76,23 +76,17 @@ class ExactDensity:
         self._sampler = sampler
         self._target = target
 
-    def posterior(self, data: Arrays, observed: Arrays) -> tuple[Floats, Floats]:
+    def posterior(self, simulated: Simulated) -> tuple[Floats, Floats]:
         """Return mean and covariance of the slopes."""
+        data = simulated.data
         x, noise_sd = np.asarray(data["x"], float), float(data["noise_sd"])
         precision = np.eye(x.shape[1]) + x.T @ x / noise_sd**2
         covariance = np.linalg.inv(precision)
-        return covariance @ (x.T @ observed["y"]) / noise_sd**2, covariance
+        return covariance @ (x.T @ simulated.observed["y"]) / noise_sd**2, covariance
 
-    def fit(
-        self,
-        data: Arrays,
-        observed: Arrays,
-        lengths: Mapping[str, int],
-        settings: Settings,
-        seed: int,
-    ) -> Fit:
+    def fit(self, simulated: Simulated, settings: Settings, seed: int) -> Fit:
         """Draw from the exact posterior, or from a flawed copy of it."""
-        mean, covariance = self.posterior(data, observed)
+        mean, covariance = self.posterior(simulated)
         sd = np.sqrt(np.diag(covariance))
         rng = np.random.default_rng(seed)
         standard = rng.normal(size=(settings.chains, settings.draws, len(mean)))

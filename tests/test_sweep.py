@@ -13,6 +13,7 @@ import pytest
 
 from recovery import Problem, Results, Sweep, scenario
 from recovery.engine.samplers import Fit, Target
+from recovery.engine.structure import Simulated
 from recovery.errors import RecoveryError, SettingsError, StoreConflict
 from recovery.testing import ExactDensity, ExactSampler, line
 
@@ -41,7 +42,7 @@ class CountingSampler(ExactSampler):
         super().__init__()
         self.fits = 0
 
-    def compile(self, target: Target, data: Any, observed: Any) -> ExactDensity:
+    def compile(self, target: Target, simulated: Simulated) -> ExactDensity:
         sampler = self
 
         class Counting(ExactDensity):
@@ -204,12 +205,12 @@ def test_a_sampler_setting_may_be_an_axis_and_meets_the_same_data(run_line: Run)
 class FaultySampler(ExactSampler):
     """Fails for some data."""
 
-    def compile(self, target: Target, data: Any, observed: Any) -> ExactDensity:
+    def compile(self, target: Target, simulated: Simulated) -> ExactDensity:
         class Failing(ExactDensity):
-            def fit(self, data: Any, observed: Any, *rest: Any) -> Fit:
-                if observed["y"][0] > 0:
+            def fit(self, simulated: Simulated, *rest: Any) -> Fit:
+                if simulated.observed["y"][0] > 0:
                     raise ArithmeticError("the first\nobservation is positive")
-                return super().fit(data, observed, *rest)
+                return super().fit(simulated, *rest)
 
         return Failing(self, target)
 
@@ -245,7 +246,7 @@ def test_no_exception_of_a_fit_gets_out_of_its_replicate(
     run_line: Run, error: BaseException
 ) -> None:
     class Raising(ExactSampler):
-        def compile(self, target: Target, data: Any, observed: Any) -> ExactDensity:
+        def compile(self, target: Target, simulated: Simulated) -> ExactDensity:
             raise error
 
     results = run_line(sampler=Raising())
@@ -267,7 +268,7 @@ def test_the_first_interrupt_ends_cleanly_with_all_that_was_done(out: Path) -> N
     import signal
 
     class Interrupting(ExactSampler):
-        def compile(self, target: Target, data: Any, observed: Any) -> ExactDensity:
+        def compile(self, target: Target, simulated: Simulated) -> ExactDensity:
             class Once(ExactDensity):
                 def fit(self, *args: Any) -> Fit:
                     nonlocal_count.append(1)
@@ -326,7 +327,7 @@ def test_a_density_that_does_not_compile_is_tried_once(run_line: Run) -> None:
     class Broken(ExactSampler):
         tries = 0
 
-        def compile(self, target: Target, data: Any, observed: Any) -> ExactDensity:
+        def compile(self, target: Target, simulated: Simulated) -> ExactDensity:
             Broken.tries += 1
             raise NotImplementedError("no such density")
 

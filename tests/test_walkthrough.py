@@ -54,8 +54,7 @@ def simulated(prepared: Prepared) -> Simulated:
 def fit(request: pytest.FixtureRequest, prepared: Prepared, simulated: Simulated) -> Fit:
     workshop = Workshop(load_scenario("plants"))
     density = workshop.density(prepared, sampler_by_name(request.param), simulated)
-    lengths = prepared.problem.lengths
-    return density.fit(simulated.data, simulated.observed, lengths, SETTINGS, 42)
+    return density.fit(simulated, SETTINGS, 42)
 
 
 @pytest.fixture(scope="module")
@@ -206,9 +205,7 @@ def test_the_same_seed_gives_the_same_draws_alone_and_beside_others(
     settings = Settings(draws=100, tune=200, chains=2)
 
     def run(seed: int) -> np.ndarray:
-        lengths = prepared.problem.lengths
-        fit = density.fit(simulated.data, simulated.observed, lengths, settings, seed)
-        return np.asarray(fit.draws["betas"])
+        return np.asarray(density.fit(simulated, settings, seed).draws["betas"])
 
     alone = [run(seed) for seed in range(4)]
     with ThreadPoolExecutor(4) as threads:

@@ -66,13 +66,8 @@ def run_replicate(replicate: Replicate, workshop: Workshop) -> Record:
         with clock.at(Stage.COMPILE):
             density = workshop.density(prepared, sampler, simulated)
         with clock.at(Stage.SAMPLE):
-            fit = density.fit(
-                simulated.data,
-                simulated.observed,
-                prepared.problem.lengths,
-                replicate.cell.settings,
-                replicate.integer_seed(Purpose.SAMPLER),
-            )
+            seed = replicate.integer_seed(Purpose.SAMPLER)
+            fit = density.fit(simulated, replicate.cell.settings, seed)
         with clock.at(Stage.PREDICT):
             predictions = predict(replicate, prepared, workshop, simulated, fit)
         with clock.at(Stage.ESTIMATE):

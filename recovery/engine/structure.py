@@ -36,11 +36,14 @@ class Simulated:
         ``pm.Data`` as the fit sees them, covariates redrawn.
     observed : mapping of str to array
         Simulated observations.
+    lengths : mapping of str to int
+        Lengths of the dims the model holds as variables.
     """
 
     truth: Arrays
     data: Arrays
     observed: Arrays
+    lengths: Mapping[str, int]
 
     def digest(self) -> str:
         """Identify the data set: names, types, shapes and values."""
@@ -184,7 +187,7 @@ class Structure:
         count = len(problem.observed)
         observed = dict(zip(problem.observed, values[:count], strict=True))
         truth = {**free, **dict(zip(problem.deterministics, values[count:], strict=True))}
-        return Simulated(truth, swapped, observed)
+        return Simulated(truth, swapped, observed, lengths)
 
     def _lengths_of(self, data: Arrays) -> dict[str, int]:
         lengths: dict[str, int] = {}

@@ -177,7 +177,7 @@ class Workshop:
                 counted = self._counted("density") if sampler.counts_compilation else nullcontext()
                 try:
                     with counted:
-                        density = sampler.compile(target, simulated.data, simulated.observed)
+                        density = sampler.compile(target, simulated)
                 except Exception as error:
                     # What does not compile once does not compile for the next replicate.
                     self._failed[key] = error

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recovery.design import Settings
 from recovery.engine.problem import Arrays, CheckedProblem
+from recovery.engine.structure import Simulated
 from recovery.record import Sampling
 
 
@@ -62,24 +63,13 @@ class Target:
 class Density(Protocol):
     """A compiled log density whose data can be swapped."""
 
-    def fit(
-        self,
-        data: Arrays,
-        observed: Arrays,
-        lengths: Mapping[str, int],
-        settings: Settings,
-        seed: int,
-    ) -> Fit:
+    def fit(self, simulated: Simulated, settings: Settings, seed: int) -> Fit:
         """Sample the posterior given these data; safe in several threads if the sampler is.
 
         Parameters
         ----------
-        data : mapping of str to array
-            Values of ``pm.Data``.
-        observed : mapping of str to array
-            Values of the observed variables.
-        lengths : mapping of str to int
-            Lengths of dims.
+        simulated : Simulated
+            Its truth is not for the sampler to see.
         settings : Settings
         seed : int
             63 bits; the same seed gives the same draws.
@@ -111,8 +101,8 @@ class Sampler(Protocol):
         """Return why this sampler cannot fit the problem, or an empty string."""
         ...
 
-    def compile(self, target: Target, data: Arrays, observed: Arrays) -> Density:
-        """Compile the density of a structure, with these data as the first."""
+    def compile(self, target: Target, simulated: Simulated) -> Density:
+        """Compile the density of a structure, with this data set as the first."""
         ...
 
 

@@ -1,7 +1,6 @@
 """NUTS by nutpie: compiled once per structure, data swapped, fits in threads."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,9 @@ import pyarrow
 from numpy.typing import NDArray
 
 from recovery.design import Settings
-from recovery.engine.problem import Arrays, CheckedProblem
+from recovery.engine.problem import CheckedProblem
 from recovery.engine.samplers.base import Fit, Target, as_float
+from recovery.engine.structure import Simulated
 from recovery.record import Sampling
 
 
@@ -28,9 +28,9 @@ class NutpieSampler:
             return f"{problem.discrete[0]!r} is discrete"
         return ""
 
-    def compile(self, target: Target, data: Arrays, observed: Arrays) -> "NutpieDensity":
+    def compile(self, target: Target, simulated: Simulated) -> "NutpieDensity":
         """Compile the density with numba (seconds)."""
-        model = target.conditioned(observed)
+        model = target.conditioned(simulated.observed)
         compiled = nutpie.compile_pymc_model(model, var_names=list(target.problem.recorded))
         return NutpieDensity(compiled, target)
 
@@ -45,17 +45,11 @@ class NutpieDensity:
         # Older versions know their variables by name, newer ones by key.
         self._names = {v.name for v in keys} if keys is not None else set(compiled.shared_data)
 
-    def fit(
-        self,
-        data: Arrays,
-        observed: Arrays,
-        lengths: Mapping[str, int],
-        settings: Settings,
-        seed: int,
-    ) -> Fit:
+    def fit(self, simulated: Simulated, settings: Settings, seed: int) -> Fit:
         """Sample with the data swapped in."""
-        values: dict[str, Any] = {**lengths, **data}
-        values |= {Target.observed_name(name): value for name, value in observed.items()}
+        values: dict[str, Any] = {**simulated.lengths, **simulated.data}
+        observed = simulated.observed.items()
+        values |= {Target.observed_name(name): value for name, value in observed}
         swapped = {name: np.asarray(value) for name, value in values.items() if name in self._names}
         compiled = self._compiled.with_data(**swapped)
         # The clock starts where any user of nutpie would start it.

@@ -3,16 +3,15 @@
 import logging
 import time
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pymc as pm
 
 from recovery.design import Settings
-from recovery.engine.problem import Arrays, CheckedProblem
+from recovery.engine.problem import CheckedProblem
 from recovery.engine.samplers.base import Fit, Target, as_float
-from recovery.engine.structure import set_values
+from recovery.engine.structure import Simulated, set_values
 from recovery.record import Sampling
 
 
@@ -27,9 +26,9 @@ class PymcSampler:
         """Return an empty string: discrete variables get a step method of their own."""
         return ""
 
-    def compile(self, target: Target, data: Arrays, observed: Arrays) -> "PymcDensity":
+    def compile(self, target: Target, simulated: Simulated) -> "PymcDensity":
         """Condition the model; ``pm.sample`` does the compiling."""
-        return PymcDensity(target.conditioned(observed), target)
+        return PymcDensity(target.conditioned(simulated.observed), target)
 
 
 class PymcDensity:
@@ -42,24 +41,20 @@ class PymcDensity:
             name: model.rvs_to_values[model[name]] for name in target.problem.observed
         }
 
-    def fit(
-        self,
-        data: Arrays,
-        observed: Arrays,
-        lengths: Mapping[str, int],
-        settings: Settings,
-        seed: int,
-    ) -> Fit:
+    def fit(self, simulated: Simulated, settings: Settings, seed: int) -> Fit:
         """Sample with the data swapped in."""
-        present = {name: value for name, value in data.items() if name in self._model.named_vars}
-        set_values(self._model, present, lengths)
-        for dim, length in lengths.items():
+        data = simulated.data.items()
+        present = {name: value for name, value in data if name in self._model.named_vars}
+        set_values(self._model, present, simulated.lengths)
+        for dim, length in simulated.lengths.items():
             values = self._model.coords.get(dim)
             if values is not None and len(values) != length:
                 # Labels are the cell's own affair; PyMC only wants one per entry.
                 self._model.set_dim(dim, length, coord_values=range(length))
         for name, holder in self._observed.items():
-            _shared_below(holder).set_value(np.asarray(observed[name], dtype=holder.dtype))
+            _shared_below(holder).set_value(
+                np.asarray(simulated.observed[name], dtype=holder.dtype)
+            )
         started = time.perf_counter()
         with warnings.catch_warnings(), _quiet():
             # Convergence is judged here by the same diagnostics for every sampler.
