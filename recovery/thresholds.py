@@ -31,10 +31,11 @@ class Threshold:
 THRESHOLDS: tuple[Threshold, ...] = (
     Threshold(
         "r_hat_max",
-        "chains disagree",
+        "r_hat above 1.01",
         1.01,
         "above",
-        "Draws should be used only if r_hat is below 1.01 (Vehtari et al. 2021).",
+        "Draws should be used only if r_hat is below 1.01 (Vehtari et al. 2021). With fewer than"
+        " about 500 draws per chain, or many parameters, sound chains cross it by chance.",
     ),
     Threshold(
         "ess_bulk_min",

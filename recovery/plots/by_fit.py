@@ -26,6 +26,7 @@ def ranks(
 ) -> Made | None:
     """Draw the ECDF of ranks in truth mode prior, a panel per parameter and a line per cell."""
     rows = estimates[(estimates["truth_mode"] == "prior") & estimates["rank"].notna()]
+    rows = rows[np.isfinite(rows["mean"]) & np.isfinite(rows["sd"]) & (rows["sd"] > 0)]
     if rows.empty:
         return None
     rows, n_draws, limits = _equally_ranked(rows, replicates, axes)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, NullLocator
 from numpy.typing import NDArray
 
+from recovery.measures import PRIOR_VARIANCE_SE_LIMIT
 from recovery.plots.frames import Floats, axes_of, evenly, need, need_rows, of_mode, of_parameter
 from recovery.plots.scale import plain
 from recovery.plots.style import GUIDE, drawing, looks
@@ -27,12 +28,14 @@ def z_and_contraction(estimates: pd.DataFrame, priors: pd.DataFrame) -> pd.DataF
 
     z = (mean - truth) / sd and contraction = 1 - sd^2 / prior sd^2, of each replicate (Schad,
     Betancourt & Vasishth 2021, doi:10.1037/met0000275). Contraction is negative where the
-    posterior is wider than the prior.
+    posterior is wider than the prior. Parameters are left out whose prior has no known variance:
+    see `recovery.measures.contraction`.
     """
     need(estimates, "estimates", "parameter", "truth_mode", "mean", "sd", "truth")
     keys = [*axes_of(estimates), "truth_mode", "parameter"]
-    need(priors, "priors", *keys, "sd")
-    prior = priors[[*keys, "sd"]].rename(columns={"sd": "prior_sd"})
+    need(priors, "priors", *keys, "sd", "variance_relative_se")
+    known = priors[priors["variance_relative_se"] <= PRIOR_VARIANCE_SE_LIMIT]
+    prior = known[[*keys, "sd"]].rename(columns={"sd": "prior_sd"})
     joined = estimates.reset_index(drop=True).merge(prior, on=keys, how="inner")
     with np.errstate(all="ignore"):
         joined["z_score"] = (joined["mean"] - joined["truth"]) / joined["sd"]
@@ -58,7 +61,8 @@ def plot_contraction(
     Parameters
     ----------
     estimates, priors : DataFrame
-        As in `Results`. Parameters without a prior of finite sd are left out.
+        As in `Results`. Parameters whose prior has no known variance are
+        left out.
     parameter : str, optional
         A scalar parameter; by default all that have a prior.
     truth : {"fixed", "prior"}, optional

@@ -25,7 +25,7 @@ def plot_r_hat(
     hue: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the largest r_hat of each fit, by cell, with the limit above which chains disagree.
+    """Draw the largest r_hat of each fit, by cell, with the limit above which a fit is flagged.
 
     The scale is logarithmic in r_hat - 1. A thick bar goes from quartile to quartile, a thin one
     from the 5 % to the 95 % quantile, the marker is the median and dots are the fits beyond; up
@@ -149,7 +149,10 @@ def _distributions(
 ) -> None:
     limit = threshold(column)
     ax.axhline(limit.limit, color=GUIDE, linestyle="--", linewidth=1, zorder=1,
-               label=f"{limit.label} ({limit.worse} {limit.limit:g})")  # fmt: skip
+               label="limit beyond which a fit is flagged")  # fmt: skip
+    ax.annotate(f"{limit.limit:g}", (1, limit.limit), xycoords=ax.get_yaxis_transform(),
+                xytext=(3, 0), textcoords="offset points", ha="left", va="center", fontsize=7,
+                color=GUIDE)  # fmt: skip
     scale, name, placed = _places(rows, x, hue)
     labels = list(dict.fromkeys(label for _, _, label, _ in placed))
     by_label = dict(zip(labels, looks(len(labels)), strict=True))

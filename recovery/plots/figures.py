@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import pandas as pd
 
@@ -11,6 +11,18 @@ from recovery.plots.by_parameter import Part, bias, contraction, coverage, recov
 from recovery.plots.grid import Made
 from recovery.plots.style import styled
 from recovery.plots.view import TRUTH
+
+SLUGS: Final = (
+    *(
+        f"{kind}-{mode}"
+        for kind in ("coverage", "recovery", "bias", "contraction", "coverage-predicted")
+        for mode in TRUTH
+    ),
+    "rank-ecdf",
+    "diagnostics",
+    "cost",
+)
+"""The names of all figures there can be."""
 
 
 class Frames(Protocol):
@@ -48,9 +60,7 @@ def figures(results: Frames) -> Iterator[Made]:
     Yields
     ------
     slug : str
-        Name for a file: ``coverage-``, ``recovery-``, ``bias-``, ``contraction-`` and
-        ``coverage-predicted-``, each with ``fixed`` or ``prior``; ``rank-ecdf``, ``diagnostics``
-        and ``cost``. What has nothing to show is left out.
+        Name for a file, one of `SLUGS`. What has nothing to show is left out.
     figure : matplotlib.figure.Figure
         Made in `style.styled`; save it there, too.
     text : str

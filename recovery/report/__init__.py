@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from recovery.errors import NothingMeasured
-from recovery.report.atomic import write_file
+from recovery.report.atomic import remove_file, write_file
 from recovery.report.content import report_content
 from recovery.report.html import to_html
 from recovery.report.manifest import manifest_json
@@ -31,7 +31,8 @@ def write_report(results: Results, figures: "Figures | None" = None) -> list[Pat
     ----------
     results : Results
     figures : iterable of (slug, matplotlib Figure, alt text), optional
-        By default all that `recovery.plots.figures` makes of the results.
+        By default all that `recovery.plots.figures` makes of the results. Files of a figure of
+        `recovery.plots.figures` that is not among them, from an earlier report, are removed.
 
     Returns
     -------
@@ -44,18 +45,18 @@ def write_report(results: Results, figures: "Figures | None" = None) -> list[Pat
     NothingMeasured
         If the store has no record of any replicate.
     OutputError
-        If a file cannot be written.
+        If a file cannot be written or removed.
     """
     if not len(results.replicates):
         raise NothingMeasured(
             f"{results.folder}: no replicate has been run yet, so there is nothing to report; "
             "run the sweep with recovery run first"
         )
+    from recovery.plots.figures import SLUGS
+    from recovery.plots.figures import figures as all_figures
     from recovery.report.drawings import draw
 
     if figures is None:
-        from recovery.plots.figures import figures as all_figures
-
         figures = all_figures(results)
     folder, view = results.folder, View(results)
     written = [write_file(folder / "manifest.json", manifest_json(view))]
@@ -67,6 +68,9 @@ def write_report(results: Results, figures: "Figures | None" = None) -> list[Pat
         for ending, data in (("svg", drawing.svg), ("png", drawing.png)):
             path = folder / "plots" / f"{drawing.figure.slug}.{ending}"
             written.append(write_file(path, data))
+    for slug in set(SLUGS) - {figure.slug for figure in shown}:
+        for ending in ("svg", "png"):
+            remove_file(folder / "plots" / f"{slug}.{ending}")
     report = report_content(view, shown)
     written.append(write_file(folder / "report.md", to_markdown(report)))
     written.append(write_file(folder / "report.html", to_html(report)))

@@ -44,3 +44,20 @@ def write_file(path: Path, content: str | bytes) -> Path:
             "folder write permission, then run recovery report on it again"
         ) from error
     return path
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: is out of date and could not be removed ({error.strerror or error}); remove "
+            "it or give the folder write permission, then run recovery report on it again"
+        ) from error

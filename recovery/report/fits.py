@@ -121,8 +121,8 @@ def flagged_section(view: View) -> Section | None:
                 names(view, m)[0],
                 MODES.get(view.modes[m.position], ""),
                 *names(view, m)[1:],
-                coverage_cell(m),
-                coverage_cell(without) if without else MISSING,
+                coverage_cell(view, m),
+                coverage_cell(view, without) if without else MISSING,
                 with_error(*m["bias"][:2]),
                 with_error(*without["bias"][:2]) if without else MISSING,
                 level(m["bias"].n),
@@ -232,6 +232,7 @@ def cost_section(view: View) -> Section:
         (
             "Seconds depend on the machine and on what else it did; compare them within one "
             "machine only. Counts of gradient evaluations do not.",
+            "± is one Monte Carlo standard error of the mean over the fits of the cell.",
         ),
     )
     return Section("cost", "Cost", (table, *_compilations(view)))

@@ -1,17 +1,31 @@
 """The box on top: the few numbers that matter, and sentences that claim no more than they show."""
 
 import math
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import pandas as pd
+from scipy.special import bdtr
 
-from recovery.measures import binomial_interval
+from recovery.measures import Measured, binomial_interval
 from recovery.report.document import Text, Tile, Tone
 from recovery.report.fits import flag_counts
 from recovery.report.measured import PERCENT, cells_in_conflict, conflicts, departure
 from recovery.report.soundness import ALPHA, RankTest, verdict_text
 from recovery.report.text import count, listed, plain, seconds, share
-from recovery.report.view import MODES, Measures, View
+from recovery.report.view import CI_PROB, MODES, Measures, View
 from recovery.thresholds import THRESHOLDS
+
+_CONFLICT = (
+    " In that cell truth and prior are in conflict, which can lower coverage even for an exact "
+    "posterior. The sampler may also have missed the part of the posterior around the truth, even "
+    "where all chains agree. This report cannot tell the two apart, and truth mode prior does not "
+    "visit truths as far out."
+)
+_FIXED = (
+    " With a fixed truth that alone does not show a fault, nor rule one out; truth mode prior "
+    "tests the sampler on truths that the prior makes likely."
+)
 
 
 def tiles(view: View, tests: list[RankTest]) -> tuple[Tile, ...]:
@@ -24,7 +38,7 @@ def tiles(view: View, tests: list[RankTest]) -> tuple[Tile, ...]:
 def sentences(view: View, tests: list[RankTest]) -> tuple[Text, ...]:
     """Return what the numbers say, in words."""
     found = [_done_text(view), _flags_text(view), verdict_text(view, tests)]
-    found += [_coverage_text(view, mode) for mode in ("prior", "fixed")]
+    found += [_prior_text(view, tests), _fixed_text(view)]
     return tuple(text for text in found if text)
 
 
@@ -60,13 +74,25 @@ def _flags_text(view: View) -> Text | None:
     if not ok:
         return None
     if not flagged:
-        return Text(f"None of {count(ok, 'complete fit')} crossed a threshold of the diagnostics.")
+        text = f"None of {count(ok, 'complete fit')} crossed a threshold of the diagnostics."
+        return Text(text + _without_r_hat(view))
+    lost = view.n_not_finite
     kinds = [f"{label} in {n:,}" for label, n in flag_counts(view).items() if n]
     return Text(
         f"{flagged:,} of {count(ok, 'complete fit')} crossed a threshold of the diagnostics "
-        f"({listed(kinds)}). They are in the measures; a table shows the measures without them.",
+        f"({listed(kinds)}). They are in the measures"
+        + (f", but for estimates that are not finite, in {count(lost, 'fit')}" if lost else "")
+        + f"; a table shows the measures without them.{_without_r_hat(view)}",
         "warn",
     )
+
+
+def _without_r_hat(view: View) -> str:
+    values = view.replicates("r_hat_max")[view.replicates("status") == "ok"]
+    missing = int(pd.to_numeric(values).isna().sum())
+    if not missing:
+        return ""
+    return " r_hat was not available" + (f" for {missing:,}." if missing < len(values) else ".")
 
 
 def _ranks_tile(tests: list[RankTest]) -> Tile | None:
@@ -81,72 +107,111 @@ def _ranks_tile(tests: list[RankTest]) -> Tile | None:
     )
 
 
-def _lowest(view: View, mode: str) -> tuple[Measures, int, str] | None:
-    """Return the row of lowest coverage, how many rows there are, and words on equal ones."""
-    rows = [m for m in view.fitted(mode) if m.coverage.n and not math.isnan(m.coverage.estimate)]
+@dataclass(frozen=True, slots=True)
+class _Lowest:
+    """The row of some rows whose coverage is hardest to explain by chance."""
+
+    measures: Measures
+    among: int
+    """Rows of the truth mode: chance had as many tries."""
+    equals: int
+    """Other rows with the same coverage and n."""
+    low: bool
+    """Whether any of the rows is too low even for the lowest of so many."""
+
+    def interval(self) -> str:
+        """Write the interval of the coverage, and how sure it is."""
+        estimate, _, n = self.measures.coverage
+        lower, upper = binomial_interval(estimate, n, _simultaneous(self.among))
+        over = f", simultaneous over the {self.among:,} rows" if self.among > 1 else ""
+        return f"95 % interval{over}, {share(lower)} to {share(upper)}"
+
+    def where(self, view: View) -> str:
+        """Write which row it is."""
+        m = self.measures
+        others = f" and {count(self.equals, 'other row')}" if self.equals else ""
+        return f"{plain(m.parameter)}{view.at(m.position)}{others}"
+
+
+def _simultaneous(among: int) -> float:
+    """Return the level of each interval, so that all together hold at 95 % (Bonferroni)."""
+    return 1 - 0.05 / among
+
+
+def _lowest(view: View, mode: str, without: Collection[int] = ()) -> _Lowest | None:
+    """Find the row whose coverage is hardest to explain by chance, some cells left out.
+
+    The lowest coverage need not be: that of few fits varies more.
+    """
+    every = [m for m in view.fitted(mode) if m.coverage.n and not math.isnan(m.coverage.estimate)]
+    rows = [m for m in every if m.position not in without]
     if not rows:
         return None
-    lowest = min(rows, key=lambda m: (m.coverage.estimate, -m.coverage.n))
-    others = sum(m.coverage.estimate == lowest.coverage.estimate for m in rows) - 1
-    return lowest, len(rows), f" and {count(others, 'other row')}" if others else ""
+    low = [m for m in rows if departure(m, _simultaneous(len(every))) == "▼"]
+    lowest = min(low or rows, key=lambda m: (_tail(m.coverage), m.coverage.estimate))
+    equals = sum(m.coverage[::2] == lowest.coverage[::2] for m in rows) - 1
+    return _Lowest(lowest, len(every), equals, bool(low))
 
 
-def _interval(measures: Measures, prob: float = 0.95) -> str:
-    estimate, _, n = measures.coverage
-    lower, upper = binomial_interval(estimate, n, prob)
-    return f"{share(lower)} to {share(upper)}"
-
-
-def _beyond_chance(measures: Measures, among: int) -> bool:
-    """Whether the lowest of so many rows is too low even for the lowest (Bonferroni)."""
-    return departure(measures, 1 - 0.05 / among) == "▼"
+def _tail(coverage: Measured) -> float:
+    """Return how likely so few intervals or fewer hold the truth where coverage is nominal."""
+    return float(bdtr(round(coverage.estimate * coverage.n), coverage.n, CI_PROB))
 
 
 def _coverage_tile(view: View, mode: str) -> Tile | None:
     found = _lowest(view, mode)
     if found is None:
         return None
-    lowest, among, others = found
-    tone: Tone = "bad" if mode == "prior" and _beyond_chance(lowest, among) else ""
-    where = f"{plain(lowest.parameter)}{view.at(lowest.position)}{others}"
-    detail = f"{where}; 95 % interval {_interval(lowest)}"
-    if mode == "fixed" and lowest.position in cells_in_conflict(view):
+    tone: Tone = "bad" if mode == "prior" and found.low else ""
+    detail = f"{found.where(view)}; {found.interval()}"
+    if mode == "fixed" and found.measures.position in cells_in_conflict(view):
         detail, tone = f"{detail}; conflict of truth and prior", "warn"
-    return Tile(f"Lowest coverage, {MODES[mode]}", share(lowest.coverage.estimate), detail, tone)
+    coverage = share(found.measures.coverage.estimate)
+    return Tile(f"Lowest coverage for its n, {MODES[mode]}", coverage, detail, tone)
 
 
-def _coverage_text(view: View, mode: str) -> Text | None:
-    found = _lowest(view, mode)
+def _row_text(view: View, found: _Lowest, rows: str = "") -> str:
+    """Say which row is the lowest, and whether chance explains it; without the last full stop."""
+    coverage = found.measures.coverage
+    text = (
+        f"the coverage of {PERCENT} intervals that is lowest for its n{rows} is "
+        f"{share(coverage.estimate)} ({found.interval()}, n = {coverage.n:,}), for "
+        f"{found.where(view)}. "
+    )
+    if not found.low:
+        return text + "Monte Carlo error alone can explain a lowest value such as this"
+    text += f"That is below {PERCENT} by more than Monte Carlo error explains at a 5 % error rate"
+    return text + (f" over the {found.among:,} rows" if found.among > 1 else "")
+
+
+def _prior_text(view: View, tests: list[RankTest]) -> Text | None:
+    found = _lowest(view, "prior")
     if found is None:
         return None
-    lowest, among, others = found
-    low = _beyond_chance(lowest, among)
-    text = (
-        f"{MODES[mode].capitalize()}: the lowest coverage of {PERCENT} intervals in "
-        f"{count(among, 'row')} is {share(lowest.coverage.estimate)} (95 % Monte Carlo interval "
-        f"{_interval(lowest)}, n = {lowest.coverage.n:,}), for "
-        f"{plain(lowest.parameter)}{view.at(lowest.position)}{others}. "
-    )
-    if low:
-        text += f"That is below {PERCENT} by more than Monte Carlo error explains"
-        text += f", even for the lowest of {among:,}." if among > 1 else "."
-    else:
-        text += "Monte Carlo error alone can explain a lowest value such as this."
-    if mode == "prior":
-        return Text(text, "bad" if low else "")
-    far_out = conflicts(view)
-    if low and lowest.position in cells_in_conflict(view):
-        text += (
-            " In that cell truth and prior are in conflict, which lowers coverage even for an "
-            "exact posterior: no fault of the sampler follows from it."
-        )
-    elif low:
-        text += " With a fixed truth that alone is no sign of a fault"
-        text += ": see the prior mode." if "prior" in view.modes else "."
+    text = _row_text(view, found, f" in {count(found.among, 'row')}")
+    text += "; see the ranks." if any(test.rejected for test in tests) else "."
+    return Text(f"{MODES['prior'].capitalize()}: {text}", "bad" if found.low else "")
+
+
+def _fixed_text(view: View) -> Text | None:
+    found = _lowest(view, "fixed")
+    if found is None:
+        return None
+    touched, far_out = cells_in_conflict(view), conflicts(view)
+    text = f"{MODES['fixed'].capitalize()}: "
+    text += _row_text(view, found, f" in {count(found.among, 'row')}") + "."
+    outside: _Lowest | None = found
+    if found.measures.position in touched:
+        text += _CONFLICT if found.low else ""
+        outside = _lowest(view, "fixed", touched)
+        if outside is not None:
+            text += f" Outside the cells in conflict, {_row_text(view, outside)}."
+    if outside is not None and outside.low:
+        text += _FIXED
     if far_out:
-        rows = len(view.fitted(mode))
+        rows = len(view.fitted("fixed"))
         text += f" Truth and prior are in conflict in {len(far_out):,} of {count(rows, 'row')}."
-    return Text(text, "warn" if far_out or low else "")
+    return Text(text, "warn" if far_out or found.low else "")
 
 
 def _r_hat_tile(view: View) -> Tile | None:
@@ -175,7 +240,7 @@ def _cost_tile(view: View) -> Tile | None:
     frame = view.results.compilations
     compiled = f"{count(len(frame), 'compilation')}, {seconds(float(frame['seconds'].sum()))}"
     return Tile(
-        "Mean cost per fit",
+        "Mean cost per complete fit",
         seconds(float(wall.mean())),
         f"{seconds(float(wall.min()))} to {seconds(float(wall.max()))}; beside it {compiled}",
     )

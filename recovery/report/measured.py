@@ -11,15 +11,29 @@ from recovery.report.text import (
     listed,
     number,
     plain,
-    probability,
     with_error,
 )
-from recovery.report.view import CI_PROB, MODES, PREDICTED, Measures, View
+from recovery.report.view import CI_PROB, MODES, PREDICTED, PRIOR_DRAWS, Measures, View
 
 PERCENT = f"{100 * CI_PROB:g} %"
+_FEWEST = 10  # fits of a row, from which its coverage is marked
 _MARKS = (
     f"▼ or ▲: the 95 % Monte Carlo interval of the coverage lies below or above {PERCENT}. Of rows "
-    "whose true coverage is nominal, about 5 % get a mark by chance."
+    f"whose true coverage is nominal, about 5 % get a mark by chance (more often where n is below "
+    f"30). Rows of fewer than {_FEWEST} fits get none, nor do constant and discrete quantities."
+)
+_FIXED_MARKS = " With a fixed truth a mark alone does not show a fault, nor rule one out."
+_DISCRETE = (
+    "For a discrete quantity the intervals of an exact posterior hold the truth more often than "
+    f"{PERCENT}."
+)
+_HEAVY_TAILS = (
+    "Where the prior has heavy tails, bias, standard errors and RMSE hang on a few extreme truths "
+    "and ± is too small."
+)
+_CONTRACTION = (
+    "Contraction is the share of the prior variance that the data removed: near 0 the posterior "
+    "is as wide as the prior. It is missing where the prior has no known variance."
 )
 _SES = (
     "± is one Monte Carlo standard error: how much the number would vary between runs of this "
@@ -82,13 +96,14 @@ def _conflict_text(view: View, rows: list[Measures]) -> list[Block]:
     text = (
         f"Conflict of truth and prior in {len(found):,} of {count(len(rows), 'row')} "
         f"({shown}): the truth lies more than 3 prior standard deviations from the prior "
-        "mean, or its two-sided prior tail probability is below 0.01. Bias and low coverage are "
-        "expected there even of an exact posterior; no fault of the sampler follows from them."
+        "mean, or its two-sided prior tail probability is below 0.01. Bias and low coverage can "
+        "occur there even with an exact posterior, so by themselves they show no fault of the "
+        "sampler; nor do they clear it, since chains can agree and all miss the mode at the truth."
     )
     if others:
         text += (
-            f" The same holds for the {count(others, 'other row')} of these cells, since all "
-            "parameters of a cell are fitted to the same data."
+            f" All parameters of a cell are fitted to the same data, and the same may hold for the "
+            f"{count(others, 'other row')} of these cells."
         )
     return [Text(text, "warn")]
 
@@ -96,10 +111,26 @@ def _conflict_text(view: View, rows: list[Measures]) -> list[Block]:
 def _prior_table(view: View, rows: list[Measures]) -> Table:
     return Table(
         f"Every fitted parameter, truth drawn from the prior; nominal coverage {PERCENT}.",
-        (*_name_columns(view), *_MEASURE_COLUMNS),
-        tuple(row(*names(view, m), *measure_cells(m)) for m in rows),
-        (_MARKS, _SES),
+        (
+            *_name_columns(view),
+            *_MEASURE_COLUMNS[:-1],
+            Column("contraction", hint="share of the prior variance that the data removed"),
+            _MEASURE_COLUMNS[-1],
+        ),
+        tuple(_prior_row(view, m) for m in rows),
+        (*_mark_notes(view, rows), _SES, _HEAVY_TAILS, _CONTRACTION),
     )
+
+
+def _prior_row(view: View, measures: Measures) -> tuple[Cell, ...]:
+    *cells, n = measure_cells(view, measures)
+    contraction = with_error(*measures["contraction"][:2])
+    return row(*names(view, measures), *cells, contraction, n)
+
+
+def _mark_notes(view: View, rows: list[Measures], more: str = "") -> tuple[str, ...]:
+    discrete = any((m.position, m.parameter) in view.discrete for m in rows)
+    return (_MARKS + more, _DISCRETE) if discrete else (_MARKS + more,)
 
 
 def _fixed_table(view: View, rows: list[Measures]) -> Table:
@@ -117,11 +148,12 @@ def _fixed_table(view: View, rows: list[Measures]) -> Table:
         columns,
         tuple(_fixed_row(view, m, m.position in touched) for m in rows),
         (
-            _MARKS + " With a fixed truth a mark alone is no sign of a fault.",
+            *_mark_notes(view, rows, _FIXED_MARKS),
             _SES,
-            "prior z and prior tail are missing where no truth was given for the parameter itself. "
-            "Conflict: the truth lies far out in the prior. In cell: so does the truth of "
-            "another parameter of the same cell.",
+            f"prior z and prior tail are from {PRIOR_DRAWS:,} prior draws. They are missing where "
+            "no truth was given for the parameter itself, prior z also where the prior has no "
+            "known variance. Conflict: the truth lies far out in the prior. In cell: so does the "
+            "truth of another parameter of the same cell.",
         ),
     )
 
@@ -136,11 +168,18 @@ def _fixed_row(view: View, measures: Measures, touched: bool) -> tuple[Cell, ...
     return row(
         *names(view, measures),
         "varies" if truth is None else number(truth),
-        number(place.z_score, 3) if place else MISSING,
-        probability(place.tail_probability) if place else MISSING,
+        number(float(f"{place.z_score:.2g}")) if place else MISSING,
+        _tail(place.tail_probability) if place else MISSING,
         conflict,
-        *measure_cells(measures),
+        *measure_cells(view, measures),
     )
+
+
+def _tail(probability: float) -> str:
+    """Write a two-sided tail probability as well as so many prior draws know it."""
+    if probability == 0:
+        return "<0.002"  # what is that rare is met by none of 4,000 draws 1 time in 50
+    return f"{probability:.3f}" if probability >= 0.001 else number(probability, 1)
 
 
 _MEASURE_COLUMNS = (
@@ -167,10 +206,10 @@ def names(view: View, measures: Measures) -> tuple[str, ...]:
     return plain(measures.parameter), *view.levels[measures.position]
 
 
-def measure_cells(measures: Measures) -> tuple[Cell, ...]:
+def measure_cells(view: View, measures: Measures) -> tuple[Cell, ...]:
     """Return coverage, bias, standard errors, RMSE and n as cells."""
     return (
-        coverage_cell(measures),
+        coverage_cell(view, measures),
         *(
             Cell(with_error(*measures[name][:2]))
             for name in ("bias", "empirical_se", "model_se", "rmse")
@@ -179,9 +218,15 @@ def measure_cells(measures: Measures) -> tuple[Cell, ...]:
     )
 
 
-def coverage_cell(measures: Measures) -> Cell:
-    """Return the coverage, marked where Monte Carlo error does not explain its distance."""
-    side = departure(measures)
+def coverage_cell(view: View, measures: Measures) -> Cell:
+    """Return the coverage, marked where Monte Carlo error does not explain its distance.
+
+    Nothing is marked where there are too few fits, or where even exact intervals have no nominal
+    coverage: those of a constant have no width, those of a discrete quantity hold it too often.
+    """
+    key = (measures.position, measures.parameter)
+    judged = not (measures.coverage.n < _FEWEST or key in view.discrete or key in view.constant)
+    side = departure(measures) if judged else ""
     text = with_error(*measures.coverage[:2])
     return Cell(f"{text} {side}", "warn") if side else Cell(text)
 
@@ -210,11 +255,11 @@ def _predictions(view: View, rows: list[Measures]) -> Section:
                 plain(m.parameter),
                 MODES.get(view.modes[m.position], ""),
                 *names(view, m)[1:],
-                *measure_cells(m),
+                *measure_cells(view, m),
             )
             for m in rows
         ),
-        (_MARKS, _SES),
+        (*_mark_notes(view, rows, _FIXED_MARKS), _SES),
     )
     text = Text(
         "After each fit new data are put in and new observations simulated at the truth. A "

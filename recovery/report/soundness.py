@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from recovery.calibration import Uniformity, uniformity
 from recovery.report.document import Block, Cell, Column, Section, Table, Text, row
 from recovery.report.measured import axis_columns
-from recovery.report.text import count, level, plain, probability
+from recovery.report.text import MISSING, count, level, plain, probability
 from recovery.report.view import PREDICTED, View
 
 ALPHA = 0.05
+_FEW = 200  # ranks, up to which a posterior 20 % too narrow or too wide is often not seen
 _Ranks: TypeAlias = tuple[int | None, str, NDArray[np.int64], int]
 """Cell or None for all, parameter, ranks, and how many draws they are among."""
 
@@ -33,18 +34,27 @@ class RankTest:
         return self.adjusted <= ALPHA
 
 
-def rank_tests(view: View) -> list[RankTest]:
+def rank_tests(view: View, fits: Literal["all", "clean"] = "all") -> list[RankTest]:
     """Test the ranks of every fitted parameter in truth mode ``prior``.
 
     Besides each cell, all cells together are tested where there are several and their data are
     independent, which they are unless a sampler setting is an axis. P values are adjusted by
-    Holm's method over all of these tests.
+    Holm's method over all of these tests. Estimates that are not finite or have no spread have no
+    rank to speak of and are left out; see `untested`. So are flagged fits, if only the others
+    (``clean``) are asked for.
     """
     ranks = view.own(view.results.estimates)["rank"].to_numpy(np.int64)
+    finite, spread = _rankable(view)
+    usable = finite & spread
+    if fits == "clean":
+        usable &= ~view.in_flagged_fit
     found: list[_Ranks] = []
     by_parameter: dict[str, list[_Ranks]] = defaultdict(list)
     for m in view.fitted("prior"):
         rows = view.estimates[m.position, m.parameter]
+        rows = rows[usable[rows]]
+        if not len(rows):
+            continue
         test = (m.position, m.parameter, ranks[rows], view.ranked_among[m.position])
         by_parameter[m.parameter].append(test)
     swept_settings = "swept" in view.results.identity.values()
@@ -59,6 +69,24 @@ def rank_tests(view: View) -> list[RankTest]:
         RankTest(position, parameter, result, p)
         for (position, parameter, _, _), result, p in zip(found, results, adjusted, strict=True)
     ]
+
+
+def untested(view: View) -> list[tuple[int, str, str]]:
+    """Return cell, parameter and reason where no replicate has a rank that could be tested."""
+    finite, spread = _rankable(view)
+    found = []
+    for m in view.fitted("prior"):
+        rows = view.estimates[m.position, m.parameter]
+        if not (finite & spread)[rows].any():
+            reason = "constant" if finite[rows].all() else "not finite"
+            found.append((m.position, m.parameter, f"not tested: {reason}"))
+    return found
+
+
+def _rankable(view: View) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say of each estimate whether it is finite, and whether its posterior has a spread."""
+    values = view.own(view.results.estimates)[["mean", "sd"]].to_numpy(float)
+    return np.isfinite(values).all(axis=1), values[:, 1] > 0
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -88,19 +116,19 @@ def verdict_text(view: View, tests: list[RankTest]) -> Text:
             "note",
         )
     if not tests:
+        lacking = "rank that could be tested" if untested(view) else "complete fit"
         return Text(
-            "There is no complete fit in truth mode prior, so nothing can be said on whether the "
+            f"There is no {lacking} in truth mode prior, so nothing can be said on whether the "
             "posteriors are right.",
             "warn",
         )
     rejected = [test for test in tests if test.rejected]
-    fewest = min(test.result.n for test in tests)
     if not rejected:
         return Text(
             "Truth drawn from the prior: no departure from uniform ranks was found in "
             f"{count(len(tests), 'test')} (exact simultaneous band, Holm over all of them at "
-            f"{100 * ALPHA:g} %). That is no proof of soundness: with as few as "
-            f"{count(fewest, 'replicate')} in a test, small departures go unseen."
+            f"{100 * ALPHA:g} %). That is no proof of soundness. {_unseen(tests)} "
+            "Contraction, in the table over the prior, would be near 0 then."
         )
     worst = min(rejected, key=lambda test: test.adjusted)
     where = " over all cells" if worst.position is None else view.at(worst.position)
@@ -109,14 +137,50 @@ def verdict_text(view: View, tests: list[RankTest]) -> Text:
         f"{count(len(tests), 'test')} (exact simultaneous band, Holm over all of them at "
         f"{100 * ALPHA:g} %), most clearly for {plain(worst.parameter)}{where}. The posteriors "
         "there are not those of the model that simulated the data: look at the sampler's "
-        "diagnostics first, then for a difference between simulator and fitted model.",
+        "diagnostics first, then for a difference between simulator and fitted model."
+        + _other_causes(view),
         "bad",
     )
 
 
+def _unseen(tests: list[RankTest]) -> str:
+    """Say what can be wrong although no test rejects."""
+    fewest = min(test.result.n for test in tests)
+    few = (
+        f"With {count(fewest, 'replicate')} in the smallest of {count(len(tests), 'test')}, a "
+        "posterior 20 % too narrow or too wide can pass, and ranks"
+    )
+    blind = (
+        "of parameters cannot see a posterior that ignores data (one equal to the prior passes)."
+    )
+    return f"{few if fewest <= _FEW else 'Ranks'} {blind}"
+
+
+def _other_causes(view: View) -> str:
+    """Say what besides wrong posteriors can bend the ranks, where there is any of it."""
+    prior = np.array([view.modes[position] == "prior" for position in view.replicate_positions])
+    failed = int((view.replicates("status").to_numpy() == "failed")[prior].sum())
+    flagged = int(view.replicates("flagged").to_numpy(bool)[prior].sum())
+    parts = []
+    if failed:
+        are = "is" if failed == 1 else "are"
+        parts.append(f"{count(failed, 'fit')} failed and {are} not in the ranks")
+    if flagged:
+        are = "is" if flagged == 1 else "are"
+        parts.append(f"{count(flagged, 'flagged fit')} {are}" + ("" if failed else " in the ranks"))
+    if not parts:
+        return ""
+    text = f" {', and '.join(parts)}; {'both' if len(parts) > 1 else 'that'} can cause this."
+    if flagged:
+        clean = rank_tests(view, "clean")
+        rejected = sum(test.rejected for test in clean)
+        text += f" Without flagged fits, {rejected} of {count(len(clean), 'test')} reject."
+    return text
+
+
 def _blocks(view: View, tests: list[RankTest]) -> list[Block]:
     blocks: list[Block] = [verdict_text(view, tests)]
-    if tests:
+    if tests or untested(view):
         blocks.append(
             Text(
                 "If the truth is drawn from the prior and the posterior is exact, the rank of the "
@@ -133,7 +197,7 @@ def _table(view: View, tests: list[RankTest]) -> Table:
     columns = (
         Column("parameter", numeric=False),
         *axis_columns(view),
-        Column("n", hint="ranks, one per complete fit"),
+        Column("n", hint="ranks, one per complete fit whose estimate is finite and has a spread"),
         Column("p", hint="exact p value of this one test"),
         Column("p, Holm", hint="adjusted for all tests together"),
         Column("ranks", numeric=False),
@@ -153,6 +217,9 @@ def _table(view: View, tests: list[RankTest]) -> Table:
                 verdict,
             )
         )
+    for position, parameter, reason in untested(view):
+        missing = (level(0), MISSING, MISSING)
+        rows.append(row(plain(parameter), *view.levels[position], *missing, Cell(reason, "warn")))
     left_out = [k for k in PREDICTED if k in view.kinds.values()]
     notes = ("Predicted quantities are not among the tests.",) if left_out else ()
     return Table(

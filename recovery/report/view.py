@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from recovery.measures import Measured
+from recovery.measures import PRIOR_VARIANCE_SE_LIMIT, Measured
 from recovery.record import KEPT_DRAWS
 from recovery.report.text import level
 from recovery.results import Results
@@ -18,8 +18,12 @@ CI_PROB = 0.9
 PREDICTED = ("predicted", "predicted mean")
 MODES = {"fixed": "fixed truth", "prior": "truth drawn from the prior"}
 
+PRIOR_DRAWS = 4000
+"""How many draws a prior is known by; the engine's own number, which is out of reach from here."""
+
 _FAR_OUT_SDS = 3.0
 _FAR_OUT_TAIL = 0.01
+_MOST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a given truth lies in the prior of its parameter."""
+    """Where a given truth lies in the prior of its parameter; z is nan without a known variance."""
 
     z_score: float
     tail_probability: float
@@ -173,6 +177,51 @@ class View:
         return {(int(position), str(name)): rows for (position, name), rows in groups.items()}
 
     @cached_property
+    def in_flagged_fit(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """Whether the fit of each estimate is flagged."""
+        fits = self._fits(self.results.replicates, self.replicate_positions.tolist())
+        flagged = fits[self.replicates("flagged").to_numpy(bool)]
+        frame = self.results.estimates
+        return np.asarray(self._fits(frame, self.positions(frame)).isin(flagged))
+
+    @cached_property
+    def n_not_finite(self) -> int:
+        """How many complete fits have a fitted parameter whose mean or sd is not finite."""
+        frame = self.results.estimates
+        own = self.own(frame)
+        finite = np.isfinite(own[["mean", "sd"]].to_numpy(float)).all(axis=1)
+        lost = ~finite & ~own["kind"].isin(PREDICTED).to_numpy(bool)
+        return int(self._fits(frame, self.positions(frame))[lost].nunique())
+
+    def _fits(self, frame: pd.DataFrame, positions: list[int]) -> pd.MultiIndex:
+        own = self.own(frame)
+        return pd.MultiIndex.from_arrays([positions, own["seed"], own["replicate"]])
+
+    @cached_property
+    def discrete(self) -> frozenset[tuple[int, str]]:
+        """The cells and parameters whose truths are integers, and their intervals' ends as well.
+
+        A few ends may be none: they are interpolated between draws.
+        """
+        own = self.own(self.results.estimates)
+        whole = {
+            name: (values := own[name].to_numpy(float)) == np.round(values)
+            for name in ("truth", "eti_90_lower", "eti_90_upper")
+        }
+        ends = (whole["eti_90_lower"] & whole["eti_90_upper"]).astype(float)
+        return frozenset(
+            key
+            for key, rows in self.estimates.items()
+            if whole["truth"][rows].all() and ends[rows].mean() > _MOST
+        )
+
+    @cached_property
+    def constant(self) -> frozenset[tuple[int, str]]:
+        """The cells and parameters whose posteriors have no spread in any replicate."""
+        sd = self.own(self.results.estimates)["sd"].to_numpy(float)
+        return frozenset(key for key, rows in self.estimates.items() if (sd[rows] == 0).all())
+
+    @cached_property
     def truths(self) -> dict[tuple[int, str], float | None]:
         """The truth of each cell and parameter, None where it differs between replicates."""
         values = self.own(self.results.estimates)["truth"].to_numpy(float)
@@ -189,11 +238,12 @@ class View:
         rows = zip(
             self.positions(frame),
             *(own[c].tolist() for c in ("parameter", "z_score", "tail_probability")),
+            own["variance_relative_se"] <= PRIOR_VARIANCE_SE_LIMIT,
             strict=True,
         )
         return {
-            (position, parameter): Place(float(z), float(tail))
-            for position, parameter, z, tail in rows
+            (position, parameter): Place(float(z) if known else np.nan, float(tail))
+            for position, parameter, z, tail, known in rows
             if not np.isnan(tail)
         }
 

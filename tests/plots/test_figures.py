@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from recovery.plots import figures, styled
+from recovery.plots.figures import SLUGS
 from recovery.plots.text import distinct, inert, shorten
 
 ALL = [
@@ -154,6 +155,40 @@ def test_coverage_at_a_fixed_truth_is_said_not_to_be_nominal_by_right(frames, dr
     assert caveat not in made["coverage-prior"]
 
 
+def test_a_finding_says_what_chance_alone_would_give_where_that_is_known(frames, drawn):
+    made = {slug: text for slug, _, text in drawn(frames, "12 cells")}
+    outside = "about 5 % fall outside by chance where coverage is nominal"
+    assert [outside in made[f"coverage-{mode}"] for mode in ("prior", "fixed")] == [True, False]
+    for mode in ("prior", "fixed"):
+        assert "about 5 % would by chance if none were biased" in made[f"bias-{mode}"]
+        assert "fits, counted for each parameter" in made[f"contraction-{mode}"]
+    expected = "about 5 % are expected"
+    assert [expected in made[f"contraction-{m}"] for m in ("prior", "fixed")] == [True, False]
+
+
+def test_the_limits_of_the_diagnostics_are_once_in_the_legend_and_beside_each_line(frames, drawn):
+    figure = next(f for slug, f, _ in drawn(frames, "12 cells") if slug == "diagnostics")
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [label for label in labels if "limit" in label] == [
+        "limit beyond which a fit is flagged"
+    ]  # fmt: skip
+    beside = [{text.get_text() for text in ax.texts} for ax in figure.axes]
+    assert beside == [{"1.01"}, {"1.01"}, {"400"}, {"400"}, {"400"}, {"400"}]
+
+
+def test_ranks_of_constant_and_of_not_finite_estimates_are_not_drawn(frames):
+    made = frames({"trials": [50]}, ["a", "b", "c"], modes=("prior",))
+    made.estimates.loc[made.estimates["parameter"] == "b", "sd"] = 0.0
+    made.estimates.loc[made.estimates["parameter"] == "c", ["mean", "sd"]] = np.nan
+    figure = next(figure for slug, figure, _ in figures(made) if slug == "rank-ecdf")
+    assert [ax.get_title().split("\n")[0] for ax in figure.axes] == ["a"]
+
+
+def test_every_figure_has_one_of_the_known_names(frames, drawn):
+    predicted = {"coverage-predicted-fixed", "coverage-predicted-prior"}
+    assert set(SLUGS) == {*ALL, *predicted}
+
+
 @pytest.mark.parametrize("mode", ["fixed", "prior"])
 def test_one_truth_mode_alone_has_no_figure_of_the_other(frames, mode):
     slugs = [slug for slug, _, _ in figures(frames({"trials": [50, 100]}, modes=(mode,)))]
@@ -223,7 +258,7 @@ def test_the_coverage_finding_is_what_the_measures_say(frames):
     text = next(text for slug, _, text in figures(made) if slug == "coverage-prior")
     rows = made.measures().query("measure == 'coverage_90'")
     far = rows.loc[(rows["estimate"] - 0.9).abs().idxmax()]
-    assert "holds 0.9 for 0 of 2 coverages of 1 parameter" in text
+    assert "holds 0.9 for 0 of 2 coverages of 1 parameter (about 5 %" in text
     assert text.endswith(
         f"that of a at trials = {far['trials']}: {far['estimate']:.3g} over 100 fits."
     )

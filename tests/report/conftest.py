@@ -32,7 +32,7 @@ Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass
 class Run:
-    """What a run holds; every posterior is exact unless `sd_factor` makes it too narrow."""
+    """What a run holds; every posterior is exact unless `sd_factor` or `edit` changes it."""
 
     axes: Mapping[str, Sequence[Any]] = field(default_factory=lambda: {"trials": [10, 40]})
     modes: Sequence[str] = ("fixed", "prior")
@@ -43,6 +43,8 @@ class Run:
     failed: Callable[[int], str | None] = lambda index: None
     flagged: Callable[[int], bool] = lambda index: False
     sd_factor: float = 1.0
+    edit: Callable[[dict[str, Any]], None] = lambda estimates: None
+    prior_variance_relative_se: float = 0.02
     chains_and_draws: tuple[int, int] = (4, 500)
     settings: Mapping[str, Any] = field(default_factory=dict)
     scenario: str = "conjugate"
@@ -92,8 +94,9 @@ class Run:
 
     def _prior(self, name: str, truth: float) -> dict[str, Any]:
         tail = 2 * float(norm.sf(abs(truth)))
-        return {"parameter": name, "mean": 0.0, "sd": 1.0, "variance_relative_se": 0.02,
-                "truth": truth, "tail_probability": tail}  # fmt: skip
+        return {"parameter": name, "mean": 0.0, "sd": 1.0, "truth": truth,
+                "variance_relative_se": self.prior_variance_relative_se,
+                "tail_probability": tail}  # fmt: skip
 
     def _record(self, cell: Mapping[str, Any], number: int, index: int) -> Record:
         rng = np.random.default_rng([number, index])
@@ -131,17 +134,19 @@ class Run:
         kept = rng.normal(mean, sd, size=(min(KEPT_DRAWS, draws), len(names)))
         rank = ranks(kept, truth, rng)
         known = np.array([kind == "parameter" for kind in kinds])
-        return Estimates(
-            names, kinds, truth, mean, sd,
-            r_hat=np.where(known, r_hat, np.nan),
-            ess_bulk=np.where(known, 1500.0, np.nan),
-            ess_tail=np.where(known, 1200.0, np.nan),
-            mcse_mean=np.where(known, sd / 40, np.nan),
-            quantiles=mean[:, None] + sd[:, None] * norm.ppf(QUANTILE_GRID),
-            rank=rank,
-            pit=randomised_pit(rank, len(kept), rng),
-            kept_draws=kept,
-        )  # fmt: skip
+        made: dict[str, Any] = {
+            "names": names, "kinds": kinds, "truth": truth, "mean": mean, "sd": sd,
+            "r_hat": np.where(known, r_hat, np.nan),
+            "ess_bulk": np.where(known, 1500.0, np.nan),
+            "ess_tail": np.where(known, 1200.0, np.nan),
+            "mcse_mean": np.where(known, sd / 40, np.nan),
+            "quantiles": mean[:, None] + sd[:, None] * norm.ppf(QUANTILE_GRID),
+            "rank": rank,
+            "pit": randomised_pit(rank, len(kept), rng),
+            "kept_draws": kept,
+        }  # fmt: skip
+        self.edit(made)
+        return Estimates(**made)
 
 
 @pytest.fixture

@@ -74,6 +74,18 @@ def test_every_file_of_the_layout_exists_and_is_returned(make, two_figures):
     )
 
 
+def test_old_files_of_known_figures_are_removed_and_those_of_others_are_not(make, two_figures):
+    results = make()
+    plots = results.folder / "plots"
+    plots.mkdir()
+    for name in ("rank-ecdf.svg", "rank-ecdf.png", "mine.svg", "cost.txt"):
+        (plots / name).touch()
+    write_report(results, two_figures())
+    assert {path.name for path in plots.iterdir()} == {
+        "first.png", "first.svg", "second.png", "second.svg", "mine.svg", "cost.txt",
+    }  # fmt: skip
+
+
 def test_the_same_input_gives_the_same_bytes(make, two_figures):
     results = make(failed=lambda i: "ValueError: bad" if i == 3 else None)
     write_report(results, two_figures())
