@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recovery import measures
+from recovery import measures, shares
 from recovery.measures import MEASURES, Measured, measure_info, performance
 
 Array = NDArray[np.float64]
@@ -723,27 +723,27 @@ class TestBinomialInterval:
     def test_it_leaves_equal_tails_of_the_jeffreys_posterior(
         self, k: int, n: int, prob: float
     ) -> None:
-        low, high = measures.binomial_interval(k / n, n, prob)
+        low, high = shares.binomial_interval(k / n, n, prob)
         a, b = k + 0.5, n - k + 0.5
         assert self.beta_probability(a, b, 0, low) == pytest.approx((1 - prob) / 2, rel=1e-4)
         assert self.beta_probability(a, b, high, 1) == pytest.approx((1 - prob) / 2, rel=1e-4)
 
     def test_its_ends_are_exact_at_none_and_all(self) -> None:
-        low, high = measures.binomial_interval(0.0, 50)
+        low, high = shares.binomial_interval(0.0, 50)
         assert low == 0.0
         assert self.beta_probability(0.5, 50.5, high, 1) == pytest.approx(0.025, rel=1e-4)
-        mirror = measures.binomial_interval(1.0, 50)
+        mirror = shares.binomial_interval(1.0, 50)
         assert mirror[0] == pytest.approx(1 - high)
         assert mirror[1] == 1.0
 
     def test_nothing_observed_gives_no_interval(self) -> None:
-        assert all(math.isnan(x) for x in measures.binomial_interval(math.nan, 0))
-        assert all(math.isnan(x) for x in measures.binomial_interval(0.5, 0))
+        assert all(math.isnan(x) for x in shares.binomial_interval(math.nan, 0))
+        assert all(math.isnan(x) for x in shares.binomial_interval(0.5, 0))
 
     @pytest.mark.parametrize(("p_hat", "prob"), [(1.2, 0.95), (-0.1, 0.95), (0.5, 95.0)])
     def test_what_is_no_probability_is_refused(self, p_hat: float, prob: float) -> None:
         with pytest.raises(ValueError, match="between 0 and 1"):
-            measures.binomial_interval(p_hat, 10, prob)
+            shares.binomial_interval(p_hat, 10, prob)
 
 
 class TestPlanning:
@@ -754,10 +754,10 @@ class TestPlanning:
         [(0.005, 0.95, 1900), (0.01, 0.95, 475), (0.01, 0.5, 2500), (0.03, 0.9, 100)],
     )
     def test_the_number_is_that_of_the_paper(self, mcse: float, level: float, n: int) -> None:
-        assert measures.replicates_for(mcse, level) == n
+        assert shares.replicates_for(mcse, level) == n
 
     def test_the_number_is_the_smallest_that_suffices(self) -> None:
-        n = measures.replicates_for(0.0123, 0.9)
+        n = shares.replicates_for(0.0123, 0.9)
         assert math.sqrt(0.09 / n) <= 0.0123 < math.sqrt(0.09 / (n - 1))
 
     @pytest.mark.parametrize(
@@ -765,4 +765,4 @@ class TestPlanning:
     )
     def test_what_cannot_be_planned_is_refused(self, mcse: float, level: float) -> None:
         with pytest.raises(ValueError, match="must"):
-            measures.replicates_for(mcse, level)
+            shares.replicates_for(mcse, level)

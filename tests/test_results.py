@@ -7,8 +7,8 @@ import pytest
 
 from recovery import Results
 from recovery.errors import SettingsError
-from recovery.measures import binomial_interval
 from recovery.record import QUANTILE_GRID
+from recovery.shares import binomial_interval
 from recovery.testing import ExactSampler
 
 Run = Callable[..., Results]

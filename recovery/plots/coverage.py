@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from recovery.measures import binomial_interval
 from recovery.plots.frames import need, need_rows, of_mode, of_parameter, one_row_each
 from recovery.plots.series import Line, draw_series, per_row
 from recovery.plots.style import GUIDE, drawing
 from recovery.plots.text import shown
+from recovery.shares import binomial_interval
 
 
 def plot_coverage(
@@ -52,7 +52,7 @@ def plot_coverage(
 
     Notes
     -----
-    The intervals are Jeffreys intervals of a share, `recovery.measures.binomial_interval`.
+    The intervals are Jeffreys intervals of a share, `recovery.shares.binomial_interval`.
     """
     need(measures, "measures", "measure", "estimate", "n", x)
     rows = of_mode(measures, "measures", "truth", truth, (x, hue))

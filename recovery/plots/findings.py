@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from recovery.measures import binomial_interval
 from recovery.plots.diagnostics import threshold
 from recovery.plots.text import count, level_text, shorten
 from recovery.plots.view import distance_from_nominal
+from recovery.shares import binomial_interval
 
 _LENGTH = 80  # of a name in a sentence
 

@@ -2,7 +2,6 @@
 
 import math
 
-from recovery.measures import binomial_interval
 from recovery.report.document import Block, Cell, Column, Section, Table, Text, row
 from recovery.report.text import (
     MISSING,
@@ -14,6 +13,7 @@ from recovery.report.text import (
     with_error,
 )
 from recovery.report.view import CI_PROB, MODES, PREDICTED, PRIOR_DRAWS, Measures, View
+from recovery.shares import binomial_interval
 
 PERCENT = f"{100 * CI_PROB:g} %"
 _FEWEST = 10  # fits of a row, from which its coverage is marked

@@ -8,7 +8,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from recovery.calibration import ecdf_band
-from recovery.measures import binomial_interval
 from recovery.plots import (
     plot_bias,
     plot_contraction,
@@ -22,6 +21,7 @@ from recovery.plots import (
     plot_wall_time,
 )
 from recovery.plots.contraction import z_and_contraction
+from recovery.shares import binomial_interval
 from recovery.thresholds import THRESHOLDS
 
 

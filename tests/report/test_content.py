@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recovery.engine.priors import PRIOR_DRAWS
-from recovery.measures import Measured, binomial_interval
+from recovery.measures import Measured
 from recovery.report import headline
 from recovery.report import view as view_module
 from recovery.report.content import report_content
@@ -11,6 +11,7 @@ from recovery.report.measured import cells_in_conflict, conflicts
 from recovery.report.soundness import holm, rank_tests, untested
 from recovery.report.text import share
 from recovery.report.view import Measures, View
+from recovery.shares import binomial_interval
 
 
 def content(results) -> Report:
