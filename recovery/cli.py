@@ -174,23 +174,29 @@ def _run(options: argparse.Namespace) -> int:
     )
     command = shlex.join(["recovery", *options.words])
     results = sweep.run(options.out, workers=options.workers, fresh=options.fresh, command=command)
-    return _write(results)
+    others = len(results.replicates) - len(sweep.design)
+    if others > 0:
+        print(f"{results.folder} also holds {others} replicates of other levels or truth modes")
+    return _told(results)
 
 
 def _report(options: argparse.Namespace) -> int:
+    from recovery.report import write_report
     from recovery.results import Results
 
-    return _write(Results(options.folder))
-
-
-def _write(results: Any) -> int:
-    from recovery.report import write_report
-
+    results = Results(options.folder)
     write_report(results)
-    failed = int((results.replicates["status"] == "failed").sum())
-    done = len(results.replicates)
-    print(f"{done} replicates, {failed} failed: {results.folder / 'report.html'}")
-    return 1 if failed else 0
+    return _told(results)
+
+
+def _told(results: Any) -> int:
+    """Say what the store holds, and why fits failed if any did."""
+    replicates = results.replicates
+    failed = replicates[replicates["status"] == "failed"]
+    print(f"{len(replicates)} replicates, {len(failed)} failed: {results.folder / 'report.html'}")
+    for (stage, error), count in failed.value_counts(["stage", "error"]).head(3).items():
+        print(f"{count} failed at stage {stage}: {error[:200]}")
+    return 1 if len(failed) else 0
 
 
 def _status(options: argparse.Namespace) -> int:

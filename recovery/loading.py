@@ -115,7 +115,7 @@ def _execute(file: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         raise UserCodeError(
-            f"{file.name}: the file raised {type(error).__name__} when it was loaded",
+            f"{file.name}: raised {type(error).__name__} when it was loaded: {error}",
             user_traceback(error, str(file)),
         ) from error
     return module
@@ -125,6 +125,8 @@ def user_traceback(error: BaseException, file: str | None) -> str:
     """Format a traceback from the first frame of the user's file on, leaving this program's out."""
     frames = traceback.extract_tb(error.__traceback__)
     first = next((i for i, frame in enumerate(frames) if frame.filename == file), 0)
+    if isinstance(error, SyntaxError) and error.filename == file:
+        first = len(frames)  # it names file and line itself; no line of the file has run
     lines = ["Traceback (most recent call last):\n"] if first < len(frames) else []
     lines += traceback.format_list(frames[first:])
     lines += traceback.format_exception_only(error)

@@ -22,6 +22,7 @@ from recovery.execute import default_workers, in_processes, in_threads
 from recovery.progress import Reporter, Silent, reporter
 from recovery.provenance import command_line, provenance
 from recovery.record import Record
+from recovery.report import write_report
 from recovery.results import Results
 from recovery.scenario import Scenario
 from recovery.store import Store, writable_folder
@@ -114,6 +115,7 @@ class Sweep:
         workers: int | None = None,
         fresh: bool = False,
         progress: bool = True,
+        report: bool = True,
         command: str | None = None,
     ) -> Results:
         """Run what is missing, and return the results of the whole store.
@@ -129,6 +131,8 @@ class Sweep:
             Begin again; the earlier store is kept as ``results.sqlite.previous-1``.
         progress : bool
             Show progress on standard error.
+        report : bool
+            Write tables, plots and the report of the whole store when done.
         command : str, optional
             What to record as the command.
 
@@ -171,7 +175,10 @@ class Sweep:
             if missing:
                 shown = reporter(len(missing)) if progress else Silent()
                 self._fit(missing, prepared, store, workers, shown)
-        return Results(folder)
+        results = Results(folder)
+        if report:
+            write_report(results)
+        return results
 
     def _fit(
         self,
@@ -314,6 +321,8 @@ def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
         for name in [*old, *(name for name in new if name not in old)]:
             place = f"{path}.{name}" if path else name
             yield from _differences(place, old.get(name), new.get(name))
+    elif old != new and path == "graph":
+        yield "graph: the model computes something else (a prior, a density or a constant)"
     elif old != new:
         yield f"{path}: {json.dumps(old)} there, {json.dumps(new)} here"
 

@@ -31,7 +31,7 @@ def run_sweep(out: Path) -> Callable[..., Results]:
     ) -> Results:
         chosen: dict[str, Any] = {"sampler": ExactSampler(), "draws": 100, "replicates": 3}
         sweep = Sweep(scenario, levels, **(chosen | options))
-        return sweep.run(out, workers=workers, fresh=fresh, progress=False)
+        return sweep.run(out, workers=workers, fresh=fresh, progress=False, report=False)
 
     return run
 

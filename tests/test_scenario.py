@@ -158,9 +158,14 @@ def test_a_file_that_raises_shows_its_own_traceback_and_not_ours(tmp_path: Path)
     assert "ZeroDivisionError" in text
     assert str(file) in text
     assert "loading.py" not in text
+    assert str(caught.value) == (
+        "broken.py: raised ZeroDivisionError when it was loaded: division by zero"
+    )
     file.write_text("def f(:\n")
-    with pytest.raises(UserCodeError, match="SyntaxError"):
+    with pytest.raises(UserCodeError, match="raised SyntaxError") as caught:
         load_scenario(str(file))
+    assert "importlib" not in caught.value.traceback_text
+    assert "line 1" in caught.value.traceback_text
 
 
 def test_unknown_names_and_files_are_told_what_there_is() -> None:

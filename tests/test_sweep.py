@@ -105,7 +105,7 @@ def test_results_do_not_depend_on_the_number_of_workers(
     # Pinned by content: whatever the workers and their order, these are the numbers.
     digests = sorted(results.replicates["data_digest"])
     alone = Sweep(line, levels, replicates=8, truth="both", sampler=ExactSampler(), draws=100)
-    same(results, alone.run(out.with_name("alone"), workers=1, progress=False))
+    same(results, alone.run(out.with_name("alone"), workers=1, progress=False, report=False))
     assert len(set(digests)) == 32
     assert ((pit > 0) & (pit < 1)).all()
 
@@ -114,7 +114,7 @@ def test_processes_give_what_threads_give(run_line: Run, out: Path) -> None:
     threads = run_line({"trials": [5, 10]}, replicates=3)
     options: dict[str, Any] = {"replicates": 3, "draws": 100}
     sweep = Sweep(line, {"trials": [5, 10]}, sampler=ExactSampler(threads=False), **options)
-    processes = sweep.run(out.with_name("processes"), workers=2, progress=False)
+    processes = sweep.run(out.with_name("processes"), workers=2, progress=False, report=False)
     same(threads, processes)
 
 
@@ -281,7 +281,7 @@ def test_the_first_interrupt_ends_cleanly_with_all_that_was_done(out: Path) -> N
     nonlocal_count: list[int] = []
     sweep = Sweep(line, sampler=Interrupting(), draws=100, replicates=200)
     with pytest.raises(KeyboardInterrupt):
-        sweep.run(out, workers=2, progress=False)
+        sweep.run(out, workers=2, progress=False, report=False)
     results = Results(out)
     assert 5 <= len(results.replicates) < 200
     assert len(nonlocal_count) == len(results.replicates)
@@ -335,3 +335,10 @@ def test_a_density_that_does_not_compile_is_tried_once(run_line: Run) -> None:
     assert Broken.tries == 1
     assert len(results.replicates) == 6
     assert set(results.replicates["stage"]) == {"compile"}
+
+
+def test_the_report_covers_the_store_after_every_run(out: Path) -> None:
+    for replicates in (2, 3):
+        sweep = Sweep(line, sampler=ExactSampler(), draws=100, replicates=replicates)
+        sweep.run(out, progress=False)
+        assert f"{replicates} of {replicates}" in (out / "report.md").read_text()

@@ -214,3 +214,28 @@ def test_the_same_seed_gives_the_same_draws_alone_and_beside_others(
         assert np.array_equal(one, two)
     assert not np.array_equal(alone[0], alone[1])
     assert Purpose.SAMPLER == 3
+
+
+def test_a_dim_of_a_free_variable_may_be_an_axis() -> None:
+    """Each length is a density of its own, whatever cell was prepared last."""
+
+    @scenario
+    def grouped(groups: int = 4) -> Problem:
+        with pm.Model(coords={"group": range(groups)}) as model:
+            g = pm.Data("g", np.repeat(np.arange(groups), 5))
+            mu = pm.Normal("mu")
+            z = pm.Normal("z", dims="group")
+            pm.Normal("y", mu + z[g], 1)
+        return Problem(model, observed="y", truth={"mu": 0.3})
+
+    settings = Settings(draws=100, tune=200, chains=2)
+    design = Design(grouped, {"groups": [4, 7]}, replicates=2, settings=settings)
+    workshop = Workshop(grouped)
+    for cell in design.cells:
+        workshop.check(cell)
+    records = [run_replicate(replicate, workshop) for replicate in design]
+    for record in records:
+        assert record.estimates is not None, record.failure
+    assert [len(r.estimates.names) for r in records if r.estimates] == [5, 8, 5, 8]
+    kinds = [c.kind for record in records for c in record.compilations]
+    assert sorted(kinds) == ["density", "density", "simulator"]

@@ -120,7 +120,7 @@ def check_problem(problem: object, where: str) -> CheckedProblem:
             for dim, length in model.dim_lengths.items()
             if isinstance(length, SharedVariable)
         },
-        truth=_truth(problem, model, free, where),
+        truth=_truth(problem, model, observed, free, where),
         covariates=_data_mapping("covariates", problem.covariates, data_vars, where),
         predict=_data_mapping("predict", problem.predict, data_vars, where),
     )
@@ -159,10 +159,18 @@ def _observed_names(problem: Problem, model: pm.Model, where: str) -> tuple[str,
 
 
 def _truth(
-    problem: Problem, model: pm.Model, free: tuple[str, ...], where: str
+    problem: Problem,
+    model: pm.Model,
+    observed: tuple[str, ...],
+    free: tuple[str, ...],
+    where: str,
 ) -> dict[str, Array]:
     truth = {}
     for name, value in (problem.truth or {}).items():
+        if name in observed:
+            raise ProblemError(
+                f"{where}: {name!r} is both observed and in truth; leave it out of one of them"
+            )
         if name not in free:
             raise ProblemError(
                 f"{where}: truth names {name!r}, which is no free variable of the model; it has "

@@ -147,7 +147,8 @@ def _record(replicate: Replicate, status: Status, **values: Any) -> Record:
 
 def _one_line(error: BaseException) -> str:
     try:
-        text = " ".join(str(error).split())
+        # A panic in compiled code brings pages of native frames along.
+        text = " ".join(str(error).partition("Stack backtrace")[0].split())
     except Exception:  # the user's own exception may be unable to say what it is
         text = "(no message)"
     return f"{type(error).__name__}: {text}"[:_ERROR_LENGTH]

@@ -19,7 +19,7 @@ from recovery.engine.prediction import Predictor
 from recovery.engine.priors import prior_draws
 from recovery.engine.problem import CheckedProblem, check_problem
 from recovery.engine.samplers import Density, Sampler, Target, sampler_by_name
-from recovery.engine.structure import Simulated, Structure
+from recovery.engine.structure import Simulated, Structure, set_values
 from recovery.errors import LevelError, ProblemError, RecoveryError, UserCodeError
 from recovery.loading import user_traceback
 from recovery.record import Compilation
@@ -169,10 +169,12 @@ class Workshop:
         problem = prepared.problem
         shapes = {name: simulated.truth[name].shape for name in problem.recorded}
         key = (id(prepared.structure), sampler.name, tuple(shapes.items()))
-        with self._lock:
+        with self._lock, prepared.structure.lock:
             if key in self._failed:
                 raise self._failed[key]
             if key not in self._densities:
+                # The model may be the one that simulates for other cells too, and hold their sizes.
+                set_values(problem.model, simulated.data, simulated.lengths)
                 target = Target(problem, shapes)
                 counted = self._counted("density") if sampler.counts_compilation else nullcontext()
                 try:

@@ -266,4 +266,4 @@ def _predictions(view: View, rows: list[Measures]) -> Section:
         "predicted mean is compared with the mean at the truth, a predicted observation with the "
         "observation itself, whose noise no amount of data removes."
     )
-    return Section("predictions", "Out-of-sample prediction", (text, table))
+    return Section("predictions", "Out-of-sample prediction", (text, table), brief=True)

@@ -127,7 +127,7 @@ def started() -> Problem:
         (whole_numbers, "fixed", "are float64, but the pm.Data holds int"),
         (started, "fixed", "cannot be simulated .*non-default initial_values"),
         (lambda: regression(truth={"beta": 1}), "fixed", "truth names 'beta', .* 'betas', 'sigma'"),
-        (lambda: regression(truth={"y": 1}), "fixed", "truth names 'y', which is no free"),
+        (lambda: regression(truth={"y": 1}), "fixed", "'y' is both observed and in truth"),
         (lambda: regression(truth={"betas": [1]}), "fixed", r"shape \(1,\), .* shape \(2,\)"),
         (lambda: regression(truth={"betas": 1.0}), "fixed", r"shape \(\), but .* 1 dimension"),
         (lambda: regression(truth={"betas": ["a", "b"]}), "fixed", "no array of numbers"),
