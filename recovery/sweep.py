@@ -1,7 +1,6 @@
 """A sweep: a design, and how to run what of it is missing in a store."""
 
 import dataclasses
-import json
 import os
 import signal
 import threading
@@ -12,12 +11,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
+from recovery.conflict import refuse_another_run
 from recovery.design import Cell, Design, Replicate, Settings, TruthMode
 from recovery.engine.describe import describe
 from recovery.engine.priors import Prior, summarise_priors
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Prepared, Workshop
-from recovery.errors import ScenarioError, SettingsError, StoreConflict
+from recovery.errors import ScenarioError, SettingsError
 from recovery.execute import default_workers, in_processes, in_threads
 from recovery.progress import Reporter, Silent, reporter
 from recovery.provenance import command_line, provenance
@@ -269,62 +269,6 @@ class Sweep:
         code = getattr(self.design.scenario.function, "__code__", None)
         name: str | None = getattr(code, "co_filename", None)
         return name
-
-
-def refuse_another_run(
-    store: Store, identity: Mapping[str, Any], descriptions: Mapping[str, Mapping[str, Any]]
-) -> None:
-    """Check that a store is of this design, whatever levels and replicates it has.
-
-    Parameters
-    ----------
-    store : Store
-    identity : mapping
-        What must be the same in every session, by field.
-    descriptions : mapping
-        What the problem of each stored cell is now, by the cell's digest.
-
-    Raises
-    ------
-    StoreConflict
-        With every field that differs.
-    """
-    there = store.identity()
-    if not there:
-        return
-    here = json.loads(json.dumps(identity))
-    differences = list(_differences("", there, here))
-    for cell in store.cells():
-        description = descriptions.get(cell["digest"])
-        if description is None:
-            continue
-        old, new = dict(cell["problem"]), json.loads(json.dumps(description))
-        if old.get("graph_of") != new.get("graph_of"):
-            # Another version writes the same graph otherwise, so it says nothing here.
-            for name in ("graph", "graph_of", "covariates", "predict"):
-                old.pop(name, None)
-                new.pop(name, None)
-        found = list(_differences("", old, new))
-        if found:
-            levels = " ".join(f"{k}={v}" for k, v in cell["levels"].items())
-            differences += [f"{text} (at {levels})" for text in found]
-            break
-    if differences:
-        raise StoreConflict(
-            f"{store.folder}: holds another run; it differs in {'; '.join(differences)}. Use "
-            "another --out, or --fresh to begin again (the old store is kept beside it)"
-        )
-
-
-def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in [*old, *(name for name in new if name not in old)]:
-            place = f"{path}.{name}" if path else name
-            yield from _differences(place, old.get(name), new.get(name))
-    elif old != new and path == "graph":
-        yield "graph: the model computes something else (a prior, a density or a constant)"
-    elif old != new:
-        yield f"{path}: {json.dumps(old)} there, {json.dumps(new)} here"
 
 
 @contextmanager

@@ -21,6 +21,7 @@ LAYERS = [
     "record",
     "schema",
     "store",
+    "conflict",
     "engine",
     "execute",
     "provenance",
