@@ -2,7 +2,6 @@
 
 import functools
 import json
-import re
 import sys
 import types
 from collections.abc import Mapping
@@ -16,10 +15,9 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.variable import TensorVariable
 
-from recovery.engine.graph import array_digest, graph_digest, text_digest
+from recovery.engine.graph import array_digest, graph_digest, text_digest, without_addresses
 from recovery.engine.problem import CheckedProblem
 
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 _DEPTH = 5  # functions called by functions; deeper ones count by name
 
 
@@ -147,4 +145,4 @@ def _code(value: Any, depth: int) -> Any:
         return array_digest(value)
     if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
         return value.__qualname__
-    return _ADDRESS.sub("", repr(value))
+    return without_addresses(repr(value))

@@ -75,7 +75,7 @@ def graph_digest(outputs: Variables, inputs: Variables = ()) -> str:
     def number(variable: Any) -> int:
         if variable not in numbers:
             numbers[variable] = len(numbers)
-            lines.append(_ADDRESS.sub("", f"{numbers[variable]} {_leaf(variable)}"))
+            lines.append(without_addresses(f"{numbers[variable]} {_leaf(variable)}"))
         return numbers[variable]
 
     for variable in inputs:
@@ -84,7 +84,7 @@ def graph_digest(outputs: Variables, inputs: Variables = ()) -> str:
         inner = getattr(node.op, "fgraph", None)
         body = graph_digest(inner.outputs, inner.inputs) if inner is not None else ""
         numbered = [number(variable) for variable in node.inputs]
-        lines.append(_ADDRESS.sub("", f"{type(node.op).__name__} {node.op} {body} {numbered}"))
+        lines.append(without_addresses(f"{type(node.op).__name__} {node.op} {body} {numbered}"))
         for variable in node.outputs:
             number(variable)
     lines.append(str([number(variable) for variable in outputs]))
@@ -98,6 +98,11 @@ def _leaf(variable: Any) -> str:
     if isinstance(variable.type, RandomType):
         return "generator"
     return str(variable.name if isinstance(variable, SharedVariable) else variable.type)
+
+
+def without_addresses(text: str) -> str:
+    """Return a printed form without the memory addresses that differ between processes."""
+    return _ADDRESS.sub("", text)
 
 
 def text_digest(lines: Sequence[str]) -> str:

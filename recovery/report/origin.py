@@ -7,7 +7,6 @@ from recovery.report.document import Block, Column, Facts, Section, Table, Text,
 from recovery.report.manifest import levels, seed_rule
 from recovery.report.text import count, level, listed, plain
 from recovery.report.view import MODES, View
-from recovery.store import Store
 
 _NO_SETTING = ("scenario", "axes", "seed")
 
@@ -45,8 +44,7 @@ def _setting(value: object) -> str:
 
 
 def _model(view: View) -> list[Block]:
-    with Store.read(view.results.folder) as store:
-        problems = [cell["problem"] for cell in store.cells()]
+    problems = list(view.results.problems.values())
     models = [problem.get("model") for problem in problems]
     first: Mapping[str, Any] = problems[0] if problems else {}
     lines: Mapping[str, str] = first.get("model") or {}
