@@ -16,7 +16,7 @@ from recovery.errors import LevelError, SettingsError
 from recovery.scenario import Axis, Level, Scenario
 
 TruthMode = Literal["fixed", "prior"]
-SAMPLER_AXES = ("sampler", "draws", "tune", "chains", "target_accept")
+SAMPLER_AXES = ("sampler", "draws", "tune", "chains", "target_accept", "ess")
 
 
 class Purpose(IntEnum):
@@ -44,6 +44,9 @@ class Settings:
         Number of chains; two or more are needed for r_hat.
     target_accept : float
         Target acceptance rate of NUTS, between 0 and 1.
+    ess : int
+        A fit ends as soon as every parameter has this bulk and tail ESS and an r_hat below 1.01;
+        `draws` is then the most it draws. 0: it draws them all.
     """
 
     sampler: str = "nutpie"
@@ -51,10 +54,11 @@ class Settings:
     tune: int = 1000
     chains: int = 4
     target_accept: float = 0.8
+    ess: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, least in (("draws", 4), ("tune", 0), ("chains", 1)):
+        for name, least in (("draws", 4), ("tune", 0), ("chains", 1), ("ess", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise SettingsError(f"{name}: {value!r} is not allowed; give {least} or more")

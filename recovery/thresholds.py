@@ -83,3 +83,8 @@ def flags(values: Mapping[str, float]) -> tuple[str, ...]:
         for threshold in THRESHOLDS
         if threshold.measure in values and threshold.crossed(values[threshold.measure])
     )
+
+
+def limit_of(measure: str) -> float:
+    """Return the limit of a measure."""
+    return next(threshold.limit for threshold in THRESHOLDS if threshold.measure == measure)

@@ -19,6 +19,7 @@ LAYERS = [
     "loading",
     "design",
     "record",
+    "stopping",
     "schema",
     "store",
     "conflict",
