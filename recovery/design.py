@@ -261,6 +261,13 @@ class Design:
             cells.append(Cell(self.scenario.name, levels, mode, sampler_levels, settings))
         return tuple(cells)
 
+    def plan(self) -> list[tuple[str, int, int]]:
+        """Return cell digest, seed and number of replicates, of each cell and seed."""
+        seeds = [(self.seed, self.replicates)]
+        if self.seeds is not None:
+            seeds = [(seed, 1) for seed in self.seeds]
+        return [(cell.digest, seed, count) for cell in self.cells for seed, count in seeds]
+
     def numbering(self) -> list[tuple[int, int]]:
         """Return (seed, index) of the replicates of each cell."""
         if self.seeds is not None:

@@ -5,7 +5,6 @@ import sys
 import time
 from typing import Protocol, Self, TextIO
 
-import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,11 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from recovery.record import QUANTILE_GRID, Record, Status
+from recovery.record import Record, Status
 
 _LINE_EVERY_S = 10.0
-_LOWER = int(np.flatnonzero(np.isclose(QUANTILE_GRID, 0.05))[0])
-_UPPER = int(np.flatnonzero(np.isclose(QUANTILE_GRID, 0.95))[0])
 
 
 class Tally:
@@ -41,8 +38,9 @@ class Tally:
         if self._first is None:
             self._first = time.monotonic()
         if record.estimates is not None:
-            quantiles, truth = record.estimates.quantiles, record.estimates.truth
-            inside = (quantiles[:, _LOWER] <= truth) & (truth <= quantiles[:, _UPPER])
+            lower, upper = record.estimates.interval(0.9)
+            truth = record.estimates.truth
+            inside = (lower <= truth) & (truth <= upper)
             hits = self._covered.setdefault(truth_mode, [0, 0])
             hits[0] += int(inside.sum())
             hits[1] += len(inside)
@@ -81,6 +79,10 @@ class Reporter(Protocol):
         """Take note of one record."""
         ...
 
+    def expect(self, more: int) -> None:
+        """Take note that so many more are to come."""
+        ...
+
 
 class Silent:
     """Says nothing."""
@@ -93,6 +95,9 @@ class Silent:
         """End."""
 
     def add(self, record: Record, truth_mode: str) -> None:
+        """Take no note."""
+
+    def expect(self, more: int) -> None:
         """Take no note."""
 
 
@@ -139,6 +144,11 @@ class Bar:
             coverage=f"90 % coverage: {tally.coverage}" if tally.coverage else "",
         )
 
+    def expect(self, more: int) -> None:
+        """Make the bar longer."""
+        self._tally.total += more
+        self._progress.update(self._task, total=self._tally.total)
+
 
 class Lines:
     """A plain line every ten seconds, for logs."""
@@ -163,6 +173,10 @@ class Lines:
         if time.monotonic() - self._last >= _LINE_EVERY_S:
             self._last = time.monotonic()
             self._say(self._line())
+
+    def expect(self, more: int) -> None:
+        """Count on more."""
+        self._tally.total += more
 
     def _line(self) -> str:
         tally = self._tally

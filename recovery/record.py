@@ -70,6 +70,12 @@ class Estimates:
     kept_draws: Floats
     """Joint draws, shape (n_kept, n_parameters), for later test quantities."""
 
+    def interval(self, ci_prob: float) -> tuple[Floats, Floats]:
+        """Return the ends of the equal-tailed intervals of a level that the grid has exactly."""
+        tail = (1 - ci_prob) / 2
+        lower, upper = (int(np.argmin(np.abs(QUANTILE_GRID - p))) for p in (tail, 1 - tail))
+        return self.quantiles[:, lower], self.quantiles[:, upper]
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:

@@ -1,14 +1,16 @@
 """The frames a user works with, read from a store."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from recovery.columns import TIMES, Columns
 from recovery.errors import SettingsError
 from recovery.measures import performance
 from recovery.record import QUANTILE_GRID, Floats
@@ -21,21 +23,8 @@ if TYPE_CHECKING:
 CI_PROBS = (0.5, 0.8, 0.9, 0.95)
 """Levels of the central intervals that measures are made at by default."""
 
-_REPLICATES = """
-SELECT r.id, c.position, r.seed, r."index", r.key, r.status, r.stage, r.error, r.traceback,
-    r.sampler, r.chains, r.draws, r.tune, r.simulate_s, r.sample_s, r.rest_s, r.divergences,
-    r.reached_max_treedepth, r.tree_depth_max, r.acceptance_rate, r.gradient_evaluations,
-    r.data_digest
-FROM replicates r JOIN cells c ON c.digest = r.cell ORDER BY c.position, r.seed, r."index"
-"""
-_ESTIMATES = """
-SELECT r.id, c.position, r.seed, r."index", p.name, p.kind, e.truth, e.mean, e.sd, e.r_hat,
-    e.ess_bulk, e.ess_tail, e.mcse_mean, e.rank, e.pit, e.quantiles
-FROM estimates e JOIN parameters p ON p.id = e.parameter JOIN replicates r ON r.id = e.replicate
-    JOIN cells c ON c.digest = r.cell
-ORDER BY c.position, r.seed, r."index", e.parameter
-"""
-_ESTIMATE_COLUMNS = ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "rank", "pit")
+_ESTIMATES = ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "rank", "pit")
+_WORST = (("r_hat_max", "r_hat"), ("ess_bulk_min", "ess_bulk"), ("ess_tail_min", "ess_tail"))
 
 
 class Results:
@@ -62,10 +51,11 @@ class Results:
         self.folder = Path(folder)
         store = Store.read(folder)
         try:
-            self.identity = store.identity()
-            self._cells = store.cells()
-            self.sessions = store.sessions()
-            self._load(store)
+            with store.snapshot():
+                self.identity = store.identity()
+                self._cells = store.cells()
+                self.sessions = store.sessions()
+                self._load(store)
         finally:
             store.close()
         self.axes: list[str] = list(self.identity.get("axes", []))
@@ -76,9 +66,8 @@ class Results:
         return cls(folder)
 
     def _load(self, store: Store) -> None:
-        self._replicate_rows = store.rows(_REPLICATES)
-        self._estimate_rows = store.rows(_ESTIMATES)
-        self._planned = dict(store.rows("SELECT cell, count(*) FROM planned GROUP BY cell"))
+        self.columns = Columns(store)
+        self._planned = dict(store.rows("SELECT cell, sum(replicates) FROM planned GROUP BY cell"))
         self.compilations = pd.DataFrame(
             store.rows("SELECT session, kind, seconds, process FROM compilations"),
             columns=["session", "kind", "seconds", "process"],
@@ -90,14 +79,14 @@ class Results:
     def cells(self) -> pd.DataFrame:
         """One row per cell: axes, truth mode, planned replicates, settings."""
         rows = []
-        for cell in self._cells:
+        for position, cell in enumerate(self._cells):
             levels = {**cell["levels"], **cell["settings"]}
             rows.append(
                 {axis: levels.get(axis) for axis in self.axes}
                 | {
                     "truth_mode": cell["truth_mode"],
                     "cell": cell["digest"],
-                    "n_planned": self._planned.get(cell["digest"], 0),
+                    "n_planned": self._planned.get(position, 0),
                 }
             )
         frame = pd.DataFrame(rows, columns=[*self.axes, "truth_mode", "cell", "n_planned"])
@@ -113,57 +102,60 @@ class Results:
         return {cell["digest"]: cell["problem"] for cell in self._cells}
 
     @cached_property
+    def fits(self) -> pd.DataFrame:
+        """One row per replicate, numbers and flags only: `replicates` without names and levels.
+
+        Columns: ``position`` of the cell, ``ok``, times in seconds, counts, the worst diagnostics
+        over the fitted parameters, ``flags`` and ``flagged``.
+        """
+        columns = self.columns
+        frame = pd.DataFrame({"position": columns.position, "ok": columns.ok, **columns.numbers})
+        frame["wall_s"] = sum(columns.numbers[name] for name in TIMES)
+        for name, diagnostic in _WORST:
+            frame[name] = columns.worst(diagnostic)
+        frame["ess_bulk_per_s"] = frame["ess_bulk_min"] / frame["sample_s"]
+        gradients = frame["gradient_evaluations"].replace(0, np.nan)
+        frame["ess_bulk_per_gradient"] = frame["ess_bulk_min"] / gradients
+        frame["flags"] = flags({str(name): frame[name].to_numpy(float) for name in frame})
+        frame.loc[~columns.ok, "flags"] = ""
+        frame["flagged"] = frame["flags"] != ""
+        return frame
+
+    @cached_property
     def replicates(self) -> pd.DataFrame:
         """One row per replicate: levels, status, times (seconds), diagnostics, flags.
 
         ``r_hat_max``, ``ess_bulk_min`` and ``ess_tail_min`` are over the fitted parameters;
         ``ess_bulk_per_s`` and ``ess_bulk_per_gradient`` use the smallest bulk ESS, and gradient
-        evaluations count warm-up. ``flags`` names the thresholds a fit has crossed.
+        evaluations count warm-up. ``draws`` are those kept per chain. ``flags`` names the
+        thresholds a fit has crossed.
         """
-        columns = (
-            "id position seed replicate key status stage error traceback sampler chains draws "
-            "tune simulate_s sample_s rest_s divergences reached_max_treedepth tree_depth_max "
-            "acceptance_rate gradient_evaluations data_digest"
-        ).split()
-        frame = pd.DataFrame(self._replicate_rows, columns=columns)
-        numbers = [c for c in columns if c.endswith("_s") or c in _COUNTS]
-        frame[numbers] = frame[numbers].astype(float)
-        frame["wall_s"] = frame[["simulate_s", "sample_s", "rest_s"]].sum(axis=1)
-        fitted = self._estimates[self._estimates["kind"].isin(["parameter", "deterministic"])]
-        # Draws that are not finite have no ESS; none is what they are worth.
-        fitted = fitted.fillna({"ess_bulk": 0.0, "ess_tail": 0.0})
-        worst = fitted.groupby("id").agg(
-            r_hat_max=("r_hat", "max"), ess_bulk_min=("ess_bulk", "min"),
-            ess_tail_min=("ess_tail", "min"),
-        )  # fmt: skip
-        frame = frame.join(worst, on="id")
-        frame["ess_bulk_per_s"] = frame["ess_bulk_min"] / frame["sample_s"]
-        gradients = frame["gradient_evaluations"].replace(0, np.nan)
-        frame["ess_bulk_per_gradient"] = frame["ess_bulk_min"] / gradients
-        judged = frame[["r_hat_max", "ess_bulk_min", "ess_tail_min", "divergences"]]
-        frame["flags"] = [
-            ", ".join(flags({str(k): float(v) for k, v in row.items()})) if ok else ""
-            for row, ok in zip(judged.to_dict("records"), frame["status"] == "ok", strict=True)
-        ]
-        frame["flagged"] = frame["flags"] != ""
-        # A swept sampler setting is a column already, as an axis.
-        doubled = [axis for axis in self.axes if axis in columns]
-        return self._with_levels(frame.drop(columns=["id", *doubled]))
-
-    @cached_property
-    def _estimates(self) -> pd.DataFrame:
-        columns = ["id", "position", "seed", "replicate", "parameter", "kind", "truth"]
-        frame = pd.DataFrame(
-            [row[:-1] for row in self._estimate_rows], columns=[*columns, *_ESTIMATE_COLUMNS]
+        columns, fits = self.columns, self.fits
+        digests = [cell["digest"] for cell in self._cells]
+        places = zip(
+            columns.position.tolist(), columns.seed.tolist(), columns.index.tolist(), strict=True
         )
-        floats = ["truth", *_ESTIMATE_COLUMNS]
-        frame[floats] = frame[floats].astype(float)
-        return frame.astype({"rank": "Int64"})
-
-    @cached_property
-    def _quantiles(self) -> Floats:
-        blob = b"".join(row[-1] for row in self._estimate_rows)
-        return np.frombuffer(blob, dtype="<f8").reshape(-1, len(QUANTILE_GRID))
+        stage, error, traceback = np.full((3, len(columns)), None, dtype=object)
+        for place, failure in columns.failures.items():
+            stage[place], error[place], traceback[place] = failure
+        frame = pd.DataFrame(
+            {
+                "position": columns.position,
+                "seed": columns.seed,
+                "replicate": columns.index,
+                "key": [f"{digests[cell]}-{seed}-{index}" for cell, seed, index in places],
+                "status": np.where(columns.ok, "ok", "failed").astype(object),
+                "stage": stage,
+                "error": error,
+                "traceback": traceback,
+                "sampler": columns.sampler,
+                **{name: fits[name] for name in fits if name not in ("position", "ok")},
+                "data_digest": [digest.hex() for digest in columns.data_digest],
+            }
+        )
+        # A swept sampler setting is a column already, as an axis.
+        doubled = [axis for axis in self.axes if axis in frame.columns]
+        return self._with_levels(frame.drop(columns=doubled))
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
@@ -174,14 +166,41 @@ class Results:
         ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``, ``rank``, ``pit``. Use `intervals`
         for other levels.
         """
-        frame = self._estimates.copy()
+        columns, blocks = self.columns, self.columns.blocks
+        places = [np.broadcast_to(b.rows, (len(b.names), len(b.rows))) for b in blocks]
+        place = self._flat(places).astype(np.intp)
         lower, upper = self.intervals(0.9)
-        place = frame.columns.get_loc("sd")
-        assert isinstance(place, int)
-        frame.insert(place + 1, "median", self._quantile(0.5))
-        frame.insert(place + 2, "eti_90_lower", lower)
-        frame.insert(place + 3, "eti_90_upper", upper)
-        return self._with_levels(frame).drop(columns=["id"])
+        values = {
+            "position": columns.position[place],
+            "seed": columns.seed[place],
+            "replicate": columns.index[place],
+            "parameter": self._flat([_names(b.names, len(b.rows)) for b in blocks]).astype(object),
+            "kind": self._flat([_names(b.kinds, len(b.rows)) for b in blocks]).astype(object),
+            **{n: self._flat([b.column(n) for b in blocks]) for n in ("truth", *_ESTIMATES)},
+        }
+        frame = pd.DataFrame(values).astype({"rank": "Int64"})
+        at = frame.columns.get_loc("sd")
+        assert isinstance(at, int)
+        frame.insert(at + 1, "median", self._flat([b.column("q0.5") for b in blocks]))
+        frame.insert(at + 2, "eti_90_lower", lower)
+        frame.insert(at + 3, "eti_90_upper", upper)
+        return self._with_levels(frame)
+
+    def _flat(self, columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Put a column of every block, (n_parameters, n) each, into one, in the order of rows."""
+        if not columns:
+            return np.empty(0)
+        flat = np.concatenate([np.ravel(column, order="F") for column in columns])
+        return flat if self._order is None else flat[self._order]
+
+    @cached_property
+    def _order(self) -> NDArray[np.intp] | None:
+        """Where rows of several blocks go: replicates in their order; None for a single block."""
+        blocks = self.columns.blocks
+        if len(blocks) < 2:
+            return None
+        place = np.concatenate([np.repeat(b.rows, len(b.names)) for b in blocks])
+        return np.argsort(place, kind="stable")
 
     def intervals(self, ci_prob: float) -> tuple[Floats, Floats]:
         """Return equal-tailed intervals of any level, a pair of arrays in the order of `estimates`.
@@ -197,20 +216,18 @@ class Results:
         SettingsError
             If the level is out of range.
         """
+        lower, upper = self._intervals(ci_prob)
+        return self._flat(lower), self._flat(upper)
+
+    def _intervals(self, ci_prob: float) -> tuple[list[Floats], list[Floats]]:
         if not 0 < ci_prob <= 1 - 2 * QUANTILE_GRID[0]:
             raise SettingsError(f"ci_prob: {ci_prob!r} is not allowed; give 0 < ci_prob <= 0.998")
         tail = (1 - ci_prob) / 2
-        return self._quantile(tail), self._quantile(1 - tail)
-
-    def _quantile(self, prob: float) -> Floats:
-        above = min(int(np.searchsorted(QUANTILE_GRID, prob - 1e-12)), len(QUANTILE_GRID) - 1)
-        if abs(QUANTILE_GRID[above] - prob) < 1e-12:
-            return self._quantiles[:, above]
-        low, high = QUANTILE_GRID[above - 1], QUANTILE_GRID[above]
-        share = (prob - low) / (high - low)
-        blend: Floats = np.asarray((1 - share) * self._quantiles[:, above - 1])
-        blend += share * self._quantiles[:, above]
-        return blend
+        store = Store.read(self.folder)
+        try:
+            return self.columns.quantiles(store, tail), self.columns.quantiles(store, 1 - tail)
+        finally:
+            store.close()
 
     @cached_property
     def priors(self) -> pd.DataFrame:
@@ -260,43 +277,40 @@ class Results:
             One column per axis, then ``truth`` (the truth mode), ``parameter``, ``measure``,
             ``estimate``, ``mcse`` and ``n``, the number of replicates used.
         """
-        intervals = {prob: self.intervals(prob) for prob in ci_probs}
+        intervals = {prob: self._intervals(prob) for prob in ci_probs}
+        moments = [[b.column(n) for b in self.columns.blocks] for n in ("mean", "sd", "truth")]
         rows = []
-        for position, parameter, index in self._groups(fits):
-            group = self._columns(index)
+        for position, parameter, parts in self._groups(fits):
             prior = self._prior(position, parameter)
-            measured = performance(
-                group["mean"],
-                group["sd"],
-                group["truth"],
-                {prob: (low[index], high[index]) for prob, (low, high) in intervals.items()},
-                prior_sd=prior.get("sd"),
-                prior_variance_relative_se=prior.get("variance_relative_se", 0.0),
-            )
+            mean, sd, truth = (_gather(parts, column) for column in moments)
+            ends = {
+                prob: (_gather(parts, low), _gather(parts, high))
+                for prob, (low, high) in intervals.items()
+            }
+            relative_se = prior.get("variance_relative_se", 0.0)
+            measured = performance(mean, sd, truth, ends, prior.get("sd"), relative_se)
             rows += [(position, parameter, name, *value) for name, value in measured.items()]
         columns = ["position", "parameter", "measure", "estimate", "mcse", "n"]
         return self._with_levels(pd.DataFrame(rows, columns=columns), "truth")
 
-    def _groups(self, fits: str) -> Iterator[tuple[int, str, Any]]:
-        frame = self._estimates
+    def _groups(self, fits: str) -> Iterator[tuple[int, str, "list[_Part]"]]:
+        """Go through cells and parameters: where in the blocks their replicates are."""
         if fits not in ("all", "clean"):
             raise SettingsError(f"fits: {fits!r} is not allowed; give 'all' or 'clean'")
-        if fits == "clean":
-            ids = [row[0] for row in self._replicate_rows]
-            flagged = {i for i, f in zip(ids, self.replicates["flagged"], strict=True) if f}
-            frame = frame[~frame["id"].isin(flagged)]
-        groups = frame.groupby(["position", "parameter", "kind"], sort=False).indices
-        row_numbers = frame.index.to_numpy()
-        for key, index in groups.items():
-            position, parameter, _ = cast(tuple[int, str, str], key)
-            yield int(position), str(parameter), row_numbers[index]
-
-    @cached_property
-    def _arrays(self) -> Mapping[str, Floats]:
-        return {name: self._estimates[name].to_numpy(float) for name in ("truth", "mean", "sd")}
-
-    def _columns(self, index: Any) -> dict[str, Floats]:
-        return {name: values[index] for name, values in self._arrays.items()}
+        clean = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
+        groups: dict[tuple[int, str, str], list[_Part]] = {}
+        for number, block in enumerate(self.columns.blocks):
+            for position, start, stop in block.runs:
+                rows: slice | NDArray[np.intp] = slice(start, stop)
+                if clean is not None:
+                    rows = start + np.flatnonzero(clean[block.rows[start:stop]])
+                    if not rows.size:
+                        continue
+                for j, key in enumerate(zip(block.names, block.kinds, strict=True)):
+                    groups.setdefault((position, *key), []).append(_Part(number, j, rows))
+        # By cell; the parameters of a cell stay in the order of the model.
+        for (position, parameter, _), parts in sorted(groups.items(), key=lambda item: item[0][0]):
+            yield position, parameter, parts
 
     @cached_property
     def _priors_by_name(self) -> list[dict[str, dict[str, Any]]]:
@@ -312,12 +326,10 @@ class Results:
         ``r_hat_max``, ``ess_bulk_min``, ``ess_tail_min``, ``divergences``,
         ``reached_max_treedepth``, ``tree_depth_max``.
         """
-        frame = self._by_cell()
-        grouped = frame.groupby("position", sort=True)
+        grouped = self.fits.groupby("position", sort=True)
         table = grouped.agg(
-            n=("key", "size"),
-            n_ok=("status", lambda s: int((s == "ok").sum())),
-            n_failed=("status", lambda s: int((s == "failed").sum())),
+            n=("ok", "size"),
+            n_ok=("ok", "sum"),
             n_flagged=("flagged", "sum"),
             r_hat_max=("r_hat_max", "max"),
             ess_bulk_min=("ess_bulk_min", "min"),
@@ -326,6 +338,7 @@ class Results:
             reached_max_treedepth=("reached_max_treedepth", "sum"),
             tree_depth_max=("tree_depth_max", "max"),
         )
+        table.insert(2, "n_failed", table["n"] - table["n_ok"])
         table = table.reindex(range(len(self.cells)))
         counts = ["n", "n_ok", "n_failed", "n_flagged", "divergences", "reached_max_treedepth"]
         table[counts] = table[counts].fillna(0).astype(int)
@@ -339,8 +352,7 @@ class Results:
         ``gradient_evaluations``, ``ess_bulk_per_s``, ``ess_bulk_per_gradient``, the last three
         and ``wall_s`` each with the Monte Carlo standard error of the mean (``_mcse``).
         """
-        frame = self._by_cell()
-        grouped = frame[frame["status"] == "ok"].groupby("position", sort=True)
+        grouped = self.fits[self.fits["ok"]].groupby("position", sort=True)
         table = pd.DataFrame({"n_ok": grouped.size()})
         for name in ("simulate_s", "sample_s", "rest_s", "wall_s", "gradient_evaluations",
                      "ess_bulk_per_s", "ess_bulk_per_gradient"):  # fmt: skip
@@ -350,9 +362,6 @@ class Results:
         table = table.reindex(range(len(self.cells)))
         table["n_ok"] = table["n_ok"].fillna(0).astype(int)
         return self._with_levels(table.reset_index(names="position"), "truth")
-
-    def _by_cell(self) -> pd.DataFrame:
-        return self.replicates.assign(position=[row[1] for row in self._replicate_rows])
 
     def to_xarray(self) -> "xr.Dataset":
         """Return the estimates with the axes as dims, for ArviZ users.
@@ -370,7 +379,21 @@ class Results:
         return xr.Dataset.from_dataframe(frame)
 
 
-_COUNTS = frozenset(
-    "chains draws tune divergences reached_max_treedepth tree_depth_max acceptance_rate "
-    "gradient_evaluations".split()
-)
+class _Part(NamedTuple):
+    """Some replicates of one parameter within a block."""
+
+    block: int
+    parameter: int
+    rows: "slice | NDArray[np.intp]"
+
+
+def _gather(parts: Sequence[_Part], columns: Sequence[Floats]) -> Floats:
+    """Return one column of one parameter in one cell, given that column of every block."""
+    found = [columns[block][parameter, rows] for block, parameter, rows in parts]
+    return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def _names(names: Sequence[str], count: int) -> NDArray[np.object_]:
+    """Repeat names for so many replicates, shape (n_names, count)."""
+    column = np.array(names, dtype=object)[:, None]
+    return np.broadcast_to(column, (len(names), count))

@@ -1,127 +1,141 @@
-"""The tables of the store, and how a record becomes their rows."""
+"""The tables of the store, and how a record becomes their rows.
 
-import dataclasses
+One row of `replicates` holds all that measures are made of, its estimates as one block of numbers,
+so that a million replicates are read in seconds; what only a new question needs (the whole grid of
+quantiles, the kept draws) lies apart in `posteriors`.
+"""
+
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
-from recovery.record import Estimates, Record
+from recovery.record import QUANTILE_GRID, Estimates, Floats, Record
 
 APPLICATION_ID: Final = 0x7265636F  # "reco"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 SCHEMA: Final = """
 CREATE TABLE design (field TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE cells (
-    digest TEXT PRIMARY KEY, position INTEGER NOT NULL, levels TEXT NOT NULL,
+    position INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, levels TEXT NOT NULL,
     truth_mode TEXT NOT NULL, settings TEXT NOT NULL, problem TEXT NOT NULL,
     priors TEXT NOT NULL) STRICT;
 CREATE TABLE sessions (
-    id INTEGER PRIMARY KEY, provenance TEXT NOT NULL) STRICT;
-CREATE TABLE planned (cell TEXT NOT NULL, seed INTEGER NOT NULL, "index" INTEGER NOT NULL,
-    PRIMARY KEY (cell, seed, "index")) STRICT, WITHOUT ROWID;
+    id INTEGER PRIMARY KEY, provenance TEXT NOT NULL, execution TEXT) STRICT;
+CREATE TABLE planned (cell INTEGER NOT NULL REFERENCES cells, seed INTEGER NOT NULL,
+    replicates INTEGER NOT NULL, PRIMARY KEY (cell, seed)) STRICT, WITHOUT ROWID;
+CREATE TABLE layouts (id INTEGER PRIMARY KEY, names TEXT NOT NULL, kinds TEXT NOT NULL,
+    UNIQUE (names, kinds)) STRICT;
 CREATE TABLE replicates (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, cell TEXT NOT NULL REFERENCES cells (digest),
+    id INTEGER PRIMARY KEY, cell INTEGER NOT NULL REFERENCES cells,
     seed INTEGER NOT NULL, "index" INTEGER NOT NULL, status TEXT NOT NULL,
     simulate_s REAL NOT NULL, sample_s REAL NOT NULL, rest_s REAL NOT NULL,
-    data_digest TEXT NOT NULL, sampler TEXT, chains INTEGER, draws INTEGER, tune INTEGER,
+    data_digest BLOB NOT NULL, sampler TEXT, chains INTEGER, draws INTEGER, tune INTEGER,
     divergences INTEGER, reached_max_treedepth INTEGER, tree_depth_max INTEGER,
     acceptance_rate REAL, gradient_evaluations INTEGER,
-    stage TEXT, error TEXT, traceback TEXT, session INTEGER NOT NULL, kept_draws BLOB) STRICT;
-CREATE INDEX replicates_by_cell ON replicates (cell, seed, "index");
-CREATE TABLE parameters (id INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL,
-    UNIQUE (name, kind)) STRICT;
-CREATE TABLE estimates (
-    replicate INTEGER NOT NULL, parameter INTEGER NOT NULL,
-    truth REAL, mean REAL, sd REAL, r_hat REAL, ess_bulk REAL, ess_tail REAL, mcse_mean REAL,
-    rank INTEGER NOT NULL, pit REAL, quantiles BLOB NOT NULL,
-    PRIMARY KEY (replicate, parameter)) STRICT, WITHOUT ROWID;
+    session INTEGER NOT NULL, layout INTEGER REFERENCES layouts, estimates BLOB,
+    UNIQUE (cell, seed, "index")) STRICT;
+CREATE TABLE posteriors (
+    replicate INTEGER PRIMARY KEY REFERENCES replicates,
+    quantiles BLOB NOT NULL, kept_draws BLOB NOT NULL) STRICT;
+CREATE TABLE failures (
+    replicate INTEGER PRIMARY KEY REFERENCES replicates,
+    stage TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL) STRICT;
 CREATE TABLE compilations (
     session INTEGER NOT NULL, kind TEXT NOT NULL, seconds REAL NOT NULL,
     process INTEGER NOT NULL) STRICT;
 """
-Parameter = tuple[str, str]  # name, kind
-_ESTIMATE_COLUMNS: Final = ("truth", "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+
+SUMMARY_PROBS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+"""Quantiles among the estimates themselves: medians and 50, 80, 90 and 95 % intervals."""
+_MOMENTS: Final = (
+    "truth", "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "rank", "pit",
+)  # fmt: skip
+ESTIMATE_COLUMNS: Final = (*_MOMENTS, *(f"q{prob}" for prob in SUMMARY_PROBS))
+"""What a block of estimates holds, one row of numbers each: shape (columns, parameters)."""
+
+_IN_GRID: Final = [int(np.argmin(np.abs(QUANTILE_GRID - prob))) for prob in SUMMARY_PROBS]
+_REPLICATE: Final = """
+INSERT INTO replicates (cell, seed, "index", status, simulate_s, sample_s, rest_s, data_digest,
+    sampler, chains, draws, tune, divergences, reached_max_treedepth, tree_depth_max,
+    acceptance_rate, gradient_evaluations, session, layout, estimates)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+Layout = tuple[str, str]  # names and kinds of all parameters of a replicate, as JSON
 
 
 def insert(
     connection: sqlite3.Connection,
     record: Record,
     session: int,
-    parameters: Mapping[Parameter, int],
+    cells: Mapping[str, int],
+    layouts: dict[Layout, int],
 ) -> None:
-    """Insert all rows of a record, inside the caller's transaction."""
-    sampling = dataclasses.asdict(record.sampling) if record.sampling else {}
-    failure = record.failure
-    estimates = record.estimates
-    columns = {
-        "key": record.key,
-        "cell": record.cell,
-        "seed": record.seed,
-        "index": record.index,
-        "status": str(record.status),
-        "simulate_s": record.times.simulate_s,
-        "sample_s": record.times.sample_s,
-        "rest_s": record.times.rest_s,
-        "data_digest": record.data_digest,
-        **sampling,
-        "stage": str(failure.stage) if failure else None,
-        "error": failure.error if failure else None,
-        "traceback": failure.traceback if failure else None,
-        "session": session,
-        "kept_draws": estimates.kept_draws.tobytes() if estimates else None,
-    }
-    names = ", ".join(f'"{name}"' for name in columns)
-    marks = ", ".join("?" * len(columns))
-    # The names are this module's own; every value is a parameter.
-    inserted = connection.execute(
-        f"INSERT INTO replicates ({names}) VALUES ({marks})",  # noqa: S608  (see above)
-        tuple(columns.values()),
-    )
-    if estimates:
-        ids = [parameters[p] for p in zip(estimates.names, estimates.kinds, strict=True)]
-        _insert_estimates(connection, inserted.lastrowid or 0, ids, estimates)
-    connection.executemany(
-        "INSERT INTO compilations VALUES (?, ?, ?, ?)",
-        [(session, c.kind, c.seconds, c.process) for c in record.compilations],
-    )
+    """Insert all rows of a record, inside the caller's transaction.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    record : Record
+    session : int
+    cells : mapping of str to int
+        Position of each cell by its digest.
+    layouts : dict
+        Numbers of the layouts known; a new one is added.
+    """
+    estimates, times, s = record.estimates, record.times, record.sampling
+    sampled: tuple[object, ...] = (None,) * 9
+    if s is not None:
+        sampled = (
+            s.sampler, s.chains, s.draws, s.tune, s.divergences, s.reached_max_treedepth,
+            s.tree_depth_max, s.acceptance_rate, s.gradient_evaluations,
+        )  # fmt: skip
+    place = cells[record.cell], record.seed, record.index, str(record.status)
+    took = times.simulate_s, times.sample_s, times.rest_s
+    layout = None if estimates is None else _layout(connection, estimates, layouts)
+    block = None if estimates is None else estimates_block(estimates).tobytes()
+    identity = bytes.fromhex(record.data_digest)
+    row = (*place, *took, identity, *sampled, session, layout, block)
+    number = connection.execute(_REPLICATE, row).lastrowid
+    if estimates is not None:
+        quantiles = np.ascontiguousarray(estimates.quantiles, dtype="<f8")
+        kept = np.ascontiguousarray(estimates.kept_draws, dtype="<f8")
+        connection.execute(
+            "INSERT INTO posteriors VALUES (?, ?, ?)", (number, quantiles.data, kept.data)
+        )
+    if record.failure is not None:
+        f = record.failure
+        connection.execute(
+            "INSERT INTO failures VALUES (?, ?, ?, ?)", (number, str(f.stage), f.error, f.traceback)
+        )
+    if record.compilations:
+        connection.executemany(
+            "INSERT INTO compilations VALUES (?, ?, ?, ?)",
+            [(session, c.kind, c.seconds, c.process) for c in record.compilations],
+        )
 
 
-def _insert_estimates(
-    connection: sqlite3.Connection,
-    replicate: int,
-    parameters: Sequence[int],
-    estimates: Estimates,
-) -> None:
-    columns = [getattr(estimates, name).tolist() for name in _ESTIMATE_COLUMNS]
-    columns += [estimates.rank.tolist(), estimates.pit.tolist()]
-    quantiles = np.ascontiguousarray(estimates.quantiles, dtype="<f8")
-    connection.executemany(
-        "INSERT INTO estimates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (replicate, parameter, *(column[i] for column in columns), quantiles[i].tobytes())
-            for i, parameter in enumerate(parameters)
-        ],
-    )
+def estimates_block(estimates: Estimates) -> Floats:
+    """Return the estimates as one array, shape (len(ESTIMATE_COLUMNS), n_parameters)."""
+    moments = [getattr(estimates, name) for name in _MOMENTS]
+    return np.array([*moments, *estimates.quantiles[:, _IN_GRID].T], dtype="<f8")
 
 
-def registered(
-    connection: sqlite3.Connection, records: Sequence[Record], known: dict[Parameter, int]
-) -> dict[Parameter, int]:
-    """Return the numbers of all parameters, giving new ones to those not known yet."""
-    # Numbered in the order of the model, which is the order of every table.
-    needed = dict.fromkeys(
-        parameter
-        for record in records
-        if record.estimates
-        for parameter in zip(record.estimates.names, record.estimates.kinds, strict=True)
-    )
-    if needed.keys() <= known.keys():
-        return known
-    connection.executemany(
-        "INSERT OR IGNORE INTO parameters (name, kind) VALUES (?, ?)", list(needed)
-    )
-    rows = connection.execute("SELECT name, kind, id FROM parameters")
-    return {(name, kind): number for name, kind, number in rows}
+def _layout(
+    connection: sqlite3.Connection, estimates: Estimates, layouts: dict[Layout, int]
+) -> int:
+    key = json.dumps(estimates.names), json.dumps(estimates.kinds)
+    if key not in layouts:
+        connection.execute("INSERT OR IGNORE INTO layouts (names, kinds) VALUES (?, ?)", key)
+        query = "SELECT id FROM layouts WHERE names = ? AND kinds = ?"
+        (layouts[key],) = connection.execute(query, key).fetchone()
+    return layouts[key]
+
+
+def layouts_of(rows: Sequence[tuple[int, str, str]]) -> dict[int, tuple[list[str], list[str]]]:
+    """Return names and kinds of the parameters of every layout, by its number."""
+    return {number: (json.loads(names), json.loads(kinds)) for number, names, kinds in rows}

@@ -10,11 +10,13 @@ from rich.text import Text
 from recovery.store import Store
 
 _COUNTS = """
-SELECT c.digest,
-    (SELECT count(*) FROM planned p WHERE p.cell = c.digest),
-    (SELECT count(*) FROM replicates r WHERE r.cell = c.digest),
-    (SELECT count(*) FROM replicates r WHERE r.cell = c.digest AND r.status = 'failed')
-FROM cells c ORDER BY c.position
+SELECT c.digest, coalesce(p.n, 0), coalesce(r.n, 0), coalesce(f.n, 0)
+FROM cells c
+LEFT JOIN (SELECT cell, sum(replicates) AS n FROM planned GROUP BY cell) p ON p.cell = c.position
+LEFT JOIN (SELECT cell, count(*) AS n FROM replicates GROUP BY cell) r ON r.cell = c.position
+LEFT JOIN (SELECT cell, count(*) AS n FROM failures JOIN replicates ON id = replicate
+           GROUP BY cell) f ON f.cell = c.position
+ORDER BY c.position
 """
 
 

@@ -1,22 +1,21 @@
 """The durable record of a run: one SQLite file, written by one process."""
 
-import contextlib
 import json
 import os
-import socket
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from recovery.errors import NotAStore, OutputError, StoreBusy, StoreDamaged, StoreWriteError
+from recovery.database import close_written, open_to_read, open_to_write, translated
 from recovery.record import Record
-from recovery.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, Parameter, insert, registered
+from recovery.schema import Layout, insert
 
-FILE_NAME: Final = "results.sqlite"
+_CHUNK: Final = 20_000  # rows held as Python objects at a time
 
 
 class Store:
@@ -37,154 +36,28 @@ class Store:
         self.folder = folder
         self._connection = connection
         self._lock = lock
-        self._parameter_ids: dict[Parameter, int] = {}
+        self._cells: dict[str, int] = {}
+        self._layouts: dict[Layout, int] = {}
         self._session = 0
 
     # --- opening and closing -------------------------------------------------------------------
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Self:
-        """Open the store of a folder for reading.
-
-        Raises
-        ------
-        NotAStore
-            If the folder holds no store.
-        StoreDamaged
-            If the store cannot be read.
-        """
-        folder = Path(folder)
-        file = folder / FILE_NAME
-        if not file.is_file():
-            raise NotAStore(
-                f"{folder}: no results.sqlite here; give the folder of a run, or make one with "
-                "recovery run SCENARIO --out FOLDER"
-            )
-        # A folder that cannot be written has no room for the files that share a live journal.
-        mode = "mode=ro" if os.access(folder, os.W_OK) else "mode=ro&immutable=1"
-        with _translated(folder):
-            connection = sqlite3.connect(
-                f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False, timeout=30
-            )
-        store = cls(folder, connection, None)
-        try:
-            store._check_file()
-        except BaseException:
-            connection.close()
-            raise
-        return store
+        """Open the store of a folder for reading; raises what `open_to_read` does."""
+        return cls(Path(folder), open_to_read(Path(folder)), None)
 
     @classmethod
     def create_or_open(cls, folder: str | os.PathLike[str], *, fresh: bool = False) -> Self:
-        """Open the store of a folder for writing, creating both where they are missing.
-
-        Parameters
-        ----------
-        folder : path
-        fresh : bool
-            Begin again: an earlier store is kept beside the new one as
-            ``results.sqlite.previous-1``, and so on.
-
-        Raises
-        ------
-        OutputError
-            If the folder is a file or cannot be written.
-        StoreBusy
-            If another process holds the store.
-        NotAStore, StoreDamaged
-            If the file in the store's place cannot be used.
-        """
-        folder = Path(folder)
-        writable_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise StoreBusy(
-                f"{folder}: {_holder(folder)} is writing this store; wait for it to end, or use "
-                "another --out"
-            ) from None
-        except OSError as error:
-            raise OutputError(
-                f"{folder}: cannot be locked ({error.strerror}); give another --out"
-            ) from None
-        try:
-            file = folder / FILE_NAME
-            if fresh and file.exists():
-                _set_aside(folder)
-            with _translated(folder):
-                connection = sqlite3.connect(
-                    file, isolation_level=None, check_same_thread=False, timeout=30
-                )
-            store = cls(folder, connection, lock)
-            store._prepare()
-            # A courtesy to whoever comes second; the lock alone decides.
-            with contextlib.suppress(OSError):
-                holder = f"process {os.getpid()} on {socket.gethostname()}"
-                (folder / ".holder").write_text(holder, encoding="utf-8")
-        except BaseException:
-            lock.release()
-            raise
-        return store
-
-    def _prepare(self) -> None:
-        try:
-            # Nothing at all in the file: it is new, or was killed before it held anything.
-            new = self._is_blank()
-            if not new:
-                self._check_file()
-            with _translated(self.folder):
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = FULL")
-                if new:
-                    self._connection.executescript(
-                        f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; "
-                        f"PRAGMA user_version = {SCHEMA_VERSION}; {SCHEMA} COMMIT;"
-                    )
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def _is_blank(self) -> bool:
-        with _translated(self.folder):
-            pragmas = ("PRAGMA application_id", "PRAGMA user_version")
-            counts = (*pragmas, "SELECT count(*) FROM sqlite_schema")
-            return not any(self._connection.execute(query).fetchone()[0] for query in counts)
-
-    def _check_file(self) -> None:
-        file = self.folder / FILE_NAME
-        with _translated(self.folder):
-            (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if application != APPLICATION_ID and (tables or file.stat().st_size):
-            raise NotAStore(
-                f"{file}: a database, but not one of this program; use another --out, or move "
-                "the file away"
-            )
-        if application != APPLICATION_ID:
-            raise StoreDamaged(
-                f"{file}: an empty file stands in the store's place; move it away, or run again "
-                "with --fresh"
-            )
-        if version > SCHEMA_VERSION:
-            raise NotAStore(
-                f"{file}: written by a newer version of recovery (format {version}, this one "
-                f"reads {SCHEMA_VERSION}); upgrade with pip install --upgrade recovery"
-            )
+        """Open the store of a folder for writing, or create it; see `open_to_write`."""
+        return cls(Path(folder), *open_to_write(Path(folder), fresh=fresh))
 
     def close(self) -> None:
-        """Fold the journal into the one file and let go of the store."""
-        if self._lock is not None:
-            # Without a live journal, readers leave no files of their own beside the store. A
-            # reader at this very moment prevents it, which does no harm.
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA journal_mode = DELETE")
-        self._connection.close()
-        if self._lock is not None:
-            (self.folder / ".holder").unlink(missing_ok=True)
-            self._lock.release()
+        """Let go of the store."""
+        if self._lock is None:
+            self._connection.close()
+        else:
+            close_written(self.folder, self._connection, self._lock)
             self._lock = None
 
     def __enter__(self) -> Self:
@@ -199,7 +72,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _translated(self.folder, writing=True):
+        with translated(self.folder, writing=True):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -224,7 +97,7 @@ class Store:
         cells : sequence of mapping
             ``digest``, ``levels``, ``truth_mode``, ``settings``, ``problem`` and ``priors``;
             cells that are there already are left as they are.
-        planned : iterable of (cell digest, seed, index)
+        planned : iterable of (cell digest, seed, replicates)
         provenance : mapping
             Versions, machine and command of this session.
         """
@@ -238,14 +111,29 @@ class Store:
                 values = [json.dumps(cell[k]) for k in ("levels", "settings", "problem", "priors")]
                 inserted = connection.execute(
                     "INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (cell["digest"], position, values[0], cell["truth_mode"], *values[1:]),
+                    (position, cell["digest"], values[0], cell["truth_mode"], *values[1:]),
                 )
                 position += inserted.rowcount
-            connection.executemany("INSERT OR IGNORE INTO planned VALUES (?, ?, ?)", planned)
+            self._cells = dict(connection.execute("SELECT digest, position FROM cells"))
+            self._plan(connection, planned)
             session = connection.execute(
                 "INSERT INTO sessions (provenance) VALUES (?)", (json.dumps(provenance),)
             )
             self._session = session.lastrowid or 0
+
+    def plan(self, planned: Iterable[tuple[str, int, int]]) -> None:
+        """Plan more replicates: of each (cell digest, seed) so many in all."""
+        with self._transaction() as connection:
+            self._plan(connection, planned)
+
+    def _plan(
+        self, connection: sqlite3.Connection, planned: Iterable[tuple[str, int, int]]
+    ) -> None:
+        connection.executemany(
+            "INSERT INTO planned VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET replicates = max(replicates, excluded.replicates)",
+            ((self._cells[cell], seed, count) for cell, seed, count in planned),
+        )
 
     def append(self, records: Sequence[Record]) -> None:
         """Write records in one transaction; they are safe once this returns.
@@ -255,12 +143,20 @@ class Store:
         StoreWriteError
             If the commit failed; then none of the records was written.
         """
+        # Remembered only once committed: a number that was rolled back must not be used again.
+        layouts = dict(self._layouts)
         with self._transaction() as connection:
-            parameters = registered(connection, records, self._parameter_ids)
             for record in records:
-                insert(connection, record, self._session, parameters)
-        # Remembered only once committed: an id that was rolled back must not be used again.
-        self._parameter_ids = parameters
+                insert(connection, record, self._session, self._cells, layouts)
+        self._layouts = layouts
+
+    def end(self, execution: Mapping[str, Any]) -> None:
+        """Write how the session was carried out: fits, seconds, processes, threads."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE sessions SET execution = ? WHERE id = ?",
+                (json.dumps(execution), self._session),
+            )
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -272,8 +168,33 @@ class Store:
         StoreDamaged
             If the file cannot be read.
         """
-        with _translated(self.folder):
+        with translated(self.folder):
             return self._connection.execute(query, parameters).fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Self]:
+        """Read at one moment: what a run writes meanwhile is not seen."""
+        with translated(self.folder):
+            self._connection.execute("BEGIN")
+            try:
+                yield self
+            finally:
+                self._connection.rollback()
+
+    def chunks(
+        self, query: str, parameters: Sequence[object] = ()
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Go through the rows of a query written in this program, many at a time.
+
+        Raises
+        ------
+        StoreDamaged
+            If the file cannot be read.
+        """
+        with translated(self.folder):
+            cursor = self._connection.execute(query, parameters)
+            while rows := cursor.fetchmany(_CHUNK):
+                yield rows
 
     def identity(self) -> dict[str, Any]:
         """Return what must stay the same in every session, by field; empty for a new store."""
@@ -295,77 +216,19 @@ class Store:
             for digest, mode, *texts in rows
         ]
 
-    def done(self) -> set[str]:
-        """Return the keys of all replicates that have a record."""
-        return {key for (key,) in self.rows("SELECT key FROM replicates")}
+    def done(self) -> dict[tuple[str, int], set[int]]:
+        """Return the numbers of all replicates that have a record, by cell digest and seed."""
+        digests = dict(self.rows("SELECT position, digest FROM cells"))
+        done: dict[tuple[str, int], set[int]] = defaultdict(set)
+        for rows in self.chunks('SELECT cell, seed, "index" FROM replicates'):
+            for cell, seed, index in rows:
+                done[digests[cell], seed].add(index)
+        return done
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return the provenance of every session, oldest first."""
-        return [json.loads(p) for (p,) in self.rows("SELECT provenance FROM sessions ORDER BY id")]
-
-
-def writable_folder(folder: Path) -> None:
-    """Check that a folder can be created and written, without creating anything.
-
-    Raises
-    ------
-    OutputError
-        If it is a file, lies under one, or is not writable.
-    """
-    if "\0" in str(folder):
-        raise OutputError("a folder's name cannot hold a NUL character; give another --out")
-    nearest = folder
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise OutputError(f"{nearest}: is a file, not a folder; give another --out")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise OutputError(f"{nearest}: cannot be written; give another --out")
-    if (folder / FILE_NAME).is_dir():
-        raise NotAStore(f"{folder / FILE_NAME}: is a folder; move it away or give another --out")
-
-
-def _set_aside(folder: Path) -> None:
-    """Move a store and its journal to a name that no earlier one has."""
-    number = 1
-    while any(folder.glob(f"{FILE_NAME}.previous-{number}*")):
-        number += 1
-    for suffix in ("-wal", "-shm", ""):
-        old = folder / (FILE_NAME + suffix)
-        if old.exists():
-            old.replace(folder / f"{FILE_NAME}.previous-{number}{suffix}")
-
-
-def _holder(folder: Path) -> str:
-    try:
-        return (folder / ".holder").read_text(encoding="utf-8")[:200]
-    except OSError:
-        return "another process"
-
-
-@contextmanager
-def _translated(folder: Path, *, writing: bool = False) -> Iterator[None]:
-    """Turn SQLite's errors into this program's, each naming the way out."""
-    file = folder / FILE_NAME
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise StoreWriteError(
-            f"{file}: a record contradicts what is there ({error}); nothing of its commit was "
-            "written; report this as a fault of recovery"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        text = str(error)
-        if "not a database" in text:
-            raise NotAStore(
-                f"{file}: not a store of this program; use another --out, or move the file away"
-            ) from error
-        if writing and isinstance(error, sqlite3.OperationalError):
-            raise StoreWriteError(
-                f"{file}: could not be written ({text}); what was acknowledged is safe; free "
-                "the cause and run the same command again"
-            ) from error
-        raise StoreDamaged(
-            f"{file}: cannot be read ({text}); keep a copy, then restore it from a backup or "
-            "begin again with --fresh"
-        ) from error
+        """Return the provenance of every session, oldest first, with how it was carried out."""
+        rows = self.rows("SELECT provenance, execution FROM sessions ORDER BY id")
+        return [
+            {**json.loads(provenance), "execution": json.loads(execution or "{}")}
+            for provenance, execution in rows
+        ]

@@ -4,7 +4,8 @@ import dataclasses
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,26 +13,32 @@ from types import FrameType
 from typing import Any, Literal
 
 from recovery.conflict import refuse_another_run
+from recovery.database import writable_folder
 from recovery.design import Cell, Design, Replicate, Settings, TruthMode
 from recovery.engine.describe import describe
 from recovery.engine.priors import Prior, summarise_priors
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Prepared, Workshop
 from recovery.errors import ScenarioError, SettingsError
-from recovery.execute import default_workers, in_processes, in_threads
-from recovery.progress import Reporter, Silent, reporter
+from recovery.execution import Equipment, LocalExecution, default_workers
+from recovery.plan import Plan
+from recovery.precision import Precision
+from recovery.progress import Silent, reporter
 from recovery.provenance import command_line, provenance
-from recovery.record import Record
 from recovery.report import write_report
 from recovery.results import Results
 from recovery.scenario import Scenario
-from recovery.store import Store, writable_folder
+from recovery.store import Store
 
 TRUTH: Mapping[str, tuple[TruthMode, ...]] = {
     "fixed": ("fixed",),
     "prior": ("prior",),
     "both": ("fixed", "prior"),
 }
+
+_TUNE = 1000
+_TUNE_FOR_ESS = 400
+"""Warm-up draws per chain where fits end by their ESS: nutpie's own default."""
 
 
 class Sweep:
@@ -55,9 +62,13 @@ class Sweep:
     sampler : str or Sampler
         ``nutpie``, ``pymc``, or a sampler object.
     draws, tune, chains : int
-        Kept and warm-up draws per chain, and chains.
+        Kept and warm-up draws per chain, and chains. By default 1,000 warm-up draws, and 400
+        where `ess` is given.
     target_accept : float
         Target acceptance rate of NUTS.
+    ess : int, optional
+        End each fit as soon as every parameter has this bulk and tail ESS and an r_hat below
+        1.01; `draws` is then the most that a chain draws.
 
     Raises
     ------
@@ -81,9 +92,10 @@ class Sweep:
         seeds: Sequence[int] | None = None,
         sampler: str | Sampler = "nutpie",
         draws: int = 1000,
-        tune: int = 1000,
+        tune: int | None = None,
         chains: int = 4,
         target_accept: float = 0.8,
+        ess: int = 0,
     ) -> None:
         if not isinstance(scenario, Scenario):
             raise ScenarioError(
@@ -99,7 +111,7 @@ class Sweep:
             replicates,
             seed,
             None if seeds is None else tuple(seeds),
-            Settings(name, draws, tune, chains, target_accept),
+            Settings(name, draws, _tune(tune, ess, levels or {}), chains, target_accept, ess),
         )
         self._samplers = {} if isinstance(sampler, str) else {name: sampler}
 
@@ -113,6 +125,9 @@ class Sweep:
         out: str | os.PathLike[str] | None = None,
         *,
         workers: int | None = None,
+        processes: int | None = None,
+        precision: float | None = None,
+        max_replicates: int = 10_000,
         fresh: bool = False,
         progress: bool = True,
         report: bool = True,
@@ -127,6 +142,14 @@ class Sweep:
             gone on with: what it has is not run again.
         workers : int, optional
             Fits at a time; by default one per core.
+        processes : int, optional
+            Over how many processes to spread them; by default as many as the first fits show to
+            be worth their start.
+        precision : float, optional
+            Run replicates cell by cell until the coverage of every parameter's 90 % interval has
+            this Monte Carlo standard error. The `replicates` of the sweep are the least.
+        max_replicates : int
+            Replicates per cell at most, where `precision` is given.
         fresh : bool
             Begin again; the earlier store is kept as ``results.sqlite.previous-1``.
         progress : bool
@@ -152,8 +175,10 @@ class Sweep:
             On Ctrl-C, once what was running is done and stored.
         """
         workers = default_workers() if workers is None else workers
-        if not isinstance(workers, int) or workers < 1:
-            raise SettingsError(f"workers: {workers!r} is not allowed; give 1 or more")
+        for name, value in (("workers", workers), ("processes", processes)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise SettingsError(f"{name}: {value!r} is not allowed; give 1 or more")
+        wanted = self._precision(precision, max_replicates)
         folder = Path(out) if out is not None else Path("reports") / self.design.scenario.name
         writable_folder(folder)
         for name in {cell.settings.sampler for cell in self.design.cells}:
@@ -167,58 +192,72 @@ class Sweep:
             store.begin(
                 self._identity(),
                 [self._cell_row(cell, prepared, descriptions) for cell in new],
-                [(r.cell.digest, r.seed, r.index) for r in self.design],
+                self.design.plan(),
                 provenance(command or command_line(), workers, self._file()),
             )
-            done = store.done()
-            missing = [replicate for replicate in self.design if replicate.key not in done]
-            if missing:
-                shown = reporter(len(missing)) if progress else Silent()
-                self._fit(missing, prepared, store, workers, shown)
+            plan = Plan(self.design, store, wanted)
+            self._fit(plan, store, prepared, workers, processes, progress)
         results = Results(folder)
         if report:
             write_report(results)
         return results
 
+    def _precision(self, target: float | None, most: int) -> Precision | None:
+        if target is None:
+            return None
+        if self.design.seeds is not None:
+            raise SettingsError(
+                "precision: needs replicates that can be added to; give seed instead of seeds"
+            )
+        return Precision(target, self.design.replicates, most)
+
     def _fit(
         self,
-        missing: list[Replicate],
-        prepared: Mapping[str, Prepared],
+        plan: Plan,
         store: Store,
+        prepared: Mapping[str, Prepared],
         workers: int,
-        shown: Reporter,
+        processes: int | None,
+        progress: bool,
     ) -> None:
-        modes = {cell.digest: cell.truth_mode for cell in self.design.cells}
-        with (
-            _interruptible() as stop,
-            shown,
-            closing(self._records(missing, prepared, workers, stop)) as records,
-        ):
-            for record in records:
-                store.append([record])
-                shown.add(record, modes[record.cell])
-        if stop.is_set():
+        """Fit what is missing: in threads for samplers that run there, else in processes."""
+        cells = self.design.cells
+        modes = {cell.digest: cell.truth_mode for cell in cells}
+        together = {cell.digest: self._in_threads(cell, prepared) for cell in cells}
+        parts = [[c for c in cells if together[c.digest] is threads] for threads in (True, False)]
+        agendas = [plan.agenda(part) for part in parts]
+        left = sum(count for _, count in agendas)
+        if not left:
+            return
+        equipment = Equipment(self.design.scenario, self._samplers, cells)
+        seed, index = self.design.numbering()[0]
+        shown = reporter(left) if progress else Silent()
+        fits, started = 0, time.perf_counter()
+        with _interruptible(*(agenda.stop for agenda, _ in agendas)) as interrupted, shown:
+            for part, (agenda, count), threads in zip(parts, agendas, (True, False), strict=True):
+                if not count:
+                    continue
+                execution = LocalExecution(self.workshop, equipment, workers, processes)
+                first = Replicate(part[0], seed, index)
+                batches = (
+                    execution.in_threads(agenda, first, count)
+                    if threads
+                    else execution.in_processes(agenda, count)
+                )
+                with closing(batches):
+                    for batch in batches:
+                        store.append(batch)
+                        fits += len(batch)
+                        for record in batch:
+                            shown.add(record, modes[record.cell])
+                            shown.expect(agenda.finish(record))
+                elapsed = time.perf_counter() - started
+                store.end({"fits": fits, "fitting_s": elapsed, **execution.carried.plain()})
+        if interrupted.is_set():
             raise KeyboardInterrupt
 
-    def _records(
-        self,
-        missing: list[Replicate],
-        prepared: Mapping[str, Prepared],
-        workers: int,
-        stop: threading.Event,
-    ) -> Generator[Record, None, None]:
-        """Threads for samplers that run beside each other there, processes for the others."""
-        threaded: list[Replicate] = []
-        isolated: list[Replicate] = []
-        for replicate in missing:
-            problem = prepared[replicate.cell.digest].problem
-            sampler = self.workshop.sampler_for(replicate.cell, problem)
-            (threaded if sampler.threads else isolated).append(replicate)
-        if threaded:
-            yield from in_threads(threaded, self.workshop, workers, stop)
-        if isolated:
-            scenario = self.design.scenario
-            yield from in_processes(isolated, scenario, self._samplers, workers, stop)
+    def _in_threads(self, cell: Cell, prepared: Mapping[str, Prepared]) -> bool:
+        return self.workshop.sampler_for(cell, prepared[cell.digest].problem).threads
 
     def _cell_row(
         self,
@@ -271,24 +310,33 @@ class Sweep:
         return name
 
 
+def _tune(given: int | None, ess: int, levels: Mapping[str, Any]) -> int:
+    """Return the warm-up draws: where a fit ends by its ESS, a long warm-up would be its cost."""
+    if given is not None:
+        return given
+    return _TUNE_FOR_ESS if ess or "ess" in levels else _TUNE
+
+
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def _interruptible(*stops: Callable[[], None]) -> Iterator[threading.Event]:
     """Let the first Ctrl-C or SIGTERM end the run cleanly, and the second at once."""
-    stop = threading.Event()
+    came = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield came
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        if came.is_set():
             raise KeyboardInterrupt
-        stop.set()
+        came.set()
+        for stop in stops:
+            stop()
 
     before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {
         number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield stop
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

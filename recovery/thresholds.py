@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +22,13 @@ class Threshold:
     worse: Literal["above", "below"]
     reason: str
 
-    def crossed(self, value: float) -> bool:
-        """Say whether `value` is on the flagged side.
+    def crossed(self, value: Any) -> Any:
+        """Say whether a value, or each of an array of values, is on the flagged side.
 
         Nan is never above a limit (r_hat of a constant parameter), but does not reach a lower
         limit either: ESS is nan only where draws are not finite or fewer than 4 per chain.
         """
-        return value > self.limit if self.worse == "above" else not value >= self.limit
+        return value > self.limit if self.worse == "above" else ~np.greater_equal(value, self.limit)
 
 
 THRESHOLDS: tuple[Threshold, ...] = (
@@ -64,25 +67,30 @@ THRESHOLDS: tuple[Threshold, ...] = (
 )
 
 
-def flags(values: Mapping[str, float]) -> tuple[str, ...]:
-    """Name the thresholds that one fit has crossed.
+def flags(values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.object_]:
+    """Name the thresholds that each fit has crossed.
 
     Parameters
     ----------
-    values : mapping of str to float
-        Measures of one fit. Those without a threshold are ignored, and a threshold without its
+    values : mapping of str to array, shape (n_fits,)
+        Measures of the fits. Those without a threshold are ignored, and a threshold without its
         measure (a sampler that has no divergences) is not judged.
 
     Returns
     -------
-    tuple of str
-        Labels of the crossed thresholds, in the order of `THRESHOLDS`.
+    array of str, shape (n_fits,)
+        Labels of the crossed thresholds, in the order of `THRESHOLDS`, joined by commas.
     """
-    return tuple(
-        threshold.label
-        for threshold in THRESHOLDS
-        if threshold.measure in values and threshold.crossed(values[threshold.measure])
-    )
+    judged = [threshold for threshold in THRESHOLDS if threshold.measure in values]
+    n_fits = len(next(iter(values.values()), ()))
+    code = np.zeros(n_fits, dtype=np.int64)
+    for bit, threshold in enumerate(judged):
+        code |= np.asarray(threshold.crossed(values[threshold.measure]), dtype=np.int64) << bit
+    texts = [
+        ", ".join(threshold.label for bit, threshold in enumerate(judged) if number >> bit & 1)
+        for number in range(1 << len(judged))
+    ]
+    return np.array(texts, dtype=object)[code]
 
 
 def limit_of(measure: str) -> float:

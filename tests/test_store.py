@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recovery.columns import Columns
+from recovery.database import FILE_NAME
 from recovery.errors import (
     NotAStore,
     OutputError,
@@ -31,7 +33,7 @@ from recovery.record import (
     Status,
     Times,
 )
-from recovery.store import FILE_NAME, Store
+from recovery.store import Store
 
 CELL = {
     "digest": "c" * 16,
@@ -58,7 +60,7 @@ def record(index: int, names: tuple[str, ...] = ("b", "a")) -> Record:
         index=index,
         status=Status.OK,
         times=Times(0.1, 0.2, 0.3),
-        data_digest="d",
+        data_digest="0d" * 16,
         sampling=Sampling("exact", 4, 100, 0, 1, 2, 3, 0.9, 400),
         estimates=Estimates(
             names=names,
@@ -83,8 +85,13 @@ def failed(index: int) -> Record:
 
 
 def begin(store: Store) -> Store:
-    store.begin({"scenario": "s"}, [CELL], [(CELL["digest"], 1, i) for i in range(3)], {"v": 1})
+    store.begin({"scenario": "s"}, [CELL], [(CELL["digest"], 1, 3)], {"v": 1})
     return store
+
+
+def done(store: Store) -> set[int]:
+    """Numbers of the replicates that are there, all of one cell and seed."""
+    return store.done()[CELL["digest"], 1]
 
 
 def test_what_is_appended_is_read_back_to_the_bit(out: Path) -> None:
@@ -92,18 +99,22 @@ def test_what_is_appended_is_read_back_to_the_bit(out: Path) -> None:
     with begin(Store.create_or_open(out)) as store:
         store.append([given, failed(1)])
     store = Store.read(out)
-    (row,) = store.rows("SELECT * FROM estimates WHERE parameter = 1")
+    columns = Columns(store)
     assert given.estimates is not None
-    assert row[2:9] == tuple(
-        getattr(given.estimates, name)[0]
-        for name in ("truth", "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean")
-    )
-    assert np.array_equal(np.frombuffer(row[-1]), given.estimates.quantiles[0])
-    assert store.rows("SELECT name FROM parameters ORDER BY id") == [("b",), ("a",)]
-    assert store.rows("SELECT stage, error FROM replicates WHERE status = 'failed'") == [
-        ("sample", "ValueError: no")
-    ]
-    assert store.done() == {given.key, failed(1).key}
+    (block,) = columns.blocks
+    assert block.names == ["b", "a"]
+    for name in ("truth", "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "pit"):
+        assert np.array_equal(block.column(name)[:, 0], getattr(given.estimates, name))
+    assert np.array_equal(block.column("rank")[:, 0], given.estimates.rank)
+    for prob in (0.001, 0.05, 0.5, 0.975, 0.89):
+        place = int(np.argmin(np.abs(QUANTILE_GRID - prob)))
+        (found,) = columns.quantiles(store, prob)
+        assert np.array_equal(found[:, 0], given.estimates.quantiles[:, place])
+    ((kept,),) = store.rows("SELECT kept_draws FROM posteriors")
+    assert np.array_equal(np.frombuffer(kept).reshape(99, 2), given.estimates.kept_draws)
+    assert columns.ok.tolist() == [True, False]
+    assert columns.failures == {1: ("sample", "ValueError: no", "Traceback ...")}
+    assert store.done() == {(CELL["digest"], 1): {0, 1}}
     store.close()
 
 
@@ -113,8 +124,9 @@ def test_nan_and_infinity_survive(out: Path) -> None:
     given.estimates.r_hat[:] = [np.nan, np.inf]
     with begin(Store.create_or_open(out)) as store:
         store.append([given])
-        rows = store.rows("SELECT r_hat FROM estimates ORDER BY parameter")
-    assert rows == [(None,), (np.inf,)]
+        (block,) = Columns(store).blocks
+    assert np.array_equal(block.column("r_hat")[:, 0], [np.nan, np.inf], equal_nan=True)
+    assert block.worst("r_hat").tolist() == [np.inf]
 
 
 def test_a_key_has_at_most_one_record_and_a_failed_commit_writes_none_of_its_batch(
@@ -124,14 +136,70 @@ def test_a_key_has_at_most_one_record_and_a_failed_commit_writes_none_of_its_bat
         store.append([record(0)])
         with pytest.raises(StoreWriteError, match="nothing of its commit was written"):
             store.append([record(1, ("new",)), record(0)])
-        assert store.done() == {record(0).key}
-        # The parameter registered in the failed batch gets a valid number the next time.
+        assert done(store) == {0}
+        # The layout registered in the failed batch gets a valid number the next time.
         store.append([record(2, ("new",))])
-        rows = store.rows(
-            "SELECT p.name FROM estimates e JOIN parameters p ON p.id = e.parameter "
-            'JOIN replicates r ON r.id = e.replicate WHERE r."index" = 2'
-        )
-    assert rows == [("new",)]
+        blocks = Columns(store).blocks
+    assert [(block.names, block.rows.tolist()) for block in blocks] == [
+        (["b", "a"], [0]),
+        (["new"], [1]),
+    ]
+
+
+def test_replicates_stand_in_the_order_of_their_numbers_whatever_the_order_of_commits(
+    out: Path,
+) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(2), record(0)])
+        store.append([failed(3), record(1, ("other",)), record(4)])
+        columns = Columns(store)
+        quantiles = columns.quantiles(store, 0.3)
+    assert columns.index.tolist() == [0, 1, 2, 3, 4]
+    both, other = columns.blocks
+    assert both.rows.tolist() == [0, 2, 4]
+    assert other.rows.tolist() == [1]
+    place = int(np.argmin(np.abs(QUANTILE_GRID - 0.3)))
+    for column, index in enumerate((0, 2, 4)):
+        estimates = record(index).estimates
+        assert estimates is not None
+        assert np.array_equal(both.column("mean")[:, column], estimates.mean)
+        assert np.array_equal(quantiles[0][:, column], estimates.quantiles[:, place])
+
+
+def test_a_batch_is_one_commit(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        (before,) = store.rows("PRAGMA data_version")
+        watcher = sqlite3.connect(out / FILE_NAME)
+        watcher.execute("PRAGMA data_version").fetchone()
+        versions = set()
+        for batch in ([record(i) for i in range(10)], [record(10)]):
+            store.append(batch)
+            versions.add(watcher.execute("PRAGMA data_version").fetchone())
+        watcher.close()
+        assert store.rows("PRAGMA data_version") == [before]  # its own commits do not count
+    assert len(versions) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE replicates SET estimates = x'00' WHERE \"index\" = 0",
+        "UPDATE replicates SET layout = 77",
+        'UPDATE replicates SET estimates = NULL WHERE "index" = 1',
+        "INSERT INTO failures VALUES (9, 'sample', 'e', 't')",
+    ],
+)
+def test_tables_that_contradict_each_other_are_damage(out: Path, damage: str) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(0), record(1)])
+    raw = sqlite3.connect(out / FILE_NAME)
+    raw.execute(damage)
+    raw.commit()
+    raw.close()
+    store = Store.read(out)
+    with pytest.raises(StoreDamaged, match=r"contradict each other .*--fresh"):
+        Columns(store)
+    store.close()
 
 
 def test_a_second_writer_learns_who_holds_the_store_and_a_dead_one_blocks_nobody(
@@ -161,9 +229,9 @@ def test_readers_see_what_is_committed_while_a_run_is_writing(out: Path) -> None
     with begin(Store.create_or_open(out)) as store:
         store.append([record(0)])
         reader = Store.read(out)
-        assert reader.done() == {record(0).key}
+        assert done(reader) == {0}
         store.append([record(1)])
-        assert len(reader.done()) == 2
+        assert done(reader) == {0, 1}
         reader.close()
 
 
@@ -184,21 +252,21 @@ def test_acknowledged_records_survive_kill_9(out: Path) -> None:
         store = begin(Store.create_or_open({str(out)!r}))
         for index in range(100_000):
             store.append([record(index)])
-            print(record(index).key, flush=True)
+            print(index, flush=True)
     """)
     for moment in (0.0, 0.05, 0.3):
         writer = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True
         )
         assert writer.stdout is not None
-        acknowledged = {writer.stdout.readline().strip()}
+        acknowledged = {int(writer.stdout.readline())}
         time.sleep(moment)
         writer.kill()
-        acknowledged |= {text.strip() for text in writer.stdout if text.endswith("\n")}
+        acknowledged |= {int(text) for text in writer.stdout if text.endswith("\n")}
         writer.wait()
         writer.stdout.close()
         with Store.create_or_open(out) as store:
-            assert acknowledged <= store.done()
+            assert acknowledged <= done(store)
             assert store.rows("PRAGMA integrity_check") == [("ok",)]
         for file in out.iterdir():
             file.unlink()
@@ -208,7 +276,7 @@ def test_fresh_keeps_the_old_store_beside_the_new_one(out: Path) -> None:
     with begin(Store.create_or_open(out)) as store:
         store.append([record(0)])
     with Store.create_or_open(out, fresh=True) as store:
-        assert store.done() == set()
+        assert store.done() == {}
     Store.create_or_open(out, fresh=True).close()
     for number, replicates in ((1, 1), (2, 0)):
         old = sqlite3.connect(out / f"{FILE_NAME}.previous-{number}")
@@ -259,6 +327,16 @@ def test_a_store_of_a_newer_format_asks_for_an_upgrade(out: Path) -> None:
         Store.read(out)
 
 
+def test_a_store_of_an_earlier_format_is_refused_with_the_way_out(out: Path) -> None:
+    Store.create_or_open(out).close()
+    raw = sqlite3.connect(out / FILE_NAME)
+    raw.execute("PRAGMA user_version = 1")
+    raw.close()
+    with pytest.raises(NotAStore, match="earlier version.*--fresh"):
+        Store.create_or_open(out)
+    Store.create_or_open(out, fresh=True).close()
+
+
 def test_damage_is_named_with_the_way_out_and_never_a_raw_error(out: Path) -> None:
     with begin(Store.create_or_open(out)) as store:
         store.append([record(i) for i in range(20)])
@@ -268,7 +346,7 @@ def test_damage_is_named_with_the_way_out_and_never_a_raw_error(out: Path) -> No
         (out / FILE_NAME).write_bytes(whole[:cut])
         try:
             store = Store.read(out)
-            store.rows("SELECT * FROM replicates JOIN estimates")
+            store.rows("SELECT * FROM replicates JOIN posteriors")
             store.close()
         except (NotAStore, StoreDamaged) as error:
             told += FILE_NAME in str(error)
@@ -300,7 +378,7 @@ def test_a_full_disk_stops_the_commit_and_loses_nothing_acknowledged(out: Path) 
         store.rows(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(StoreWriteError, match="could not be written.*run the same command"):
             store.append([record(i) for i in range(1, 200)])
-        assert store.done() == {record(0).key}
+        assert done(store) == {0}
         store.rows("PRAGMA max_page_count = 1000000")
         store.append([record(1)])
-        assert store.done() == {record(0).key, record(1).key}
+        assert done(store) == {0, 1}

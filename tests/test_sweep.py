@@ -83,7 +83,7 @@ def test_an_interrupted_run_is_finished_and_equals_one_that_never_was(
     whole = run_line({"trials": [5, 10]}, replicates=6, truth="both")
     connection = sqlite3.connect(out / "results.sqlite")
     lost = "SELECT id FROM replicates WHERE id % 3 = 1"
-    connection.execute(f"DELETE FROM estimates WHERE replicate IN ({lost})")
+    connection.execute(f"DELETE FROM posteriors WHERE replicate IN ({lost})")
     connection.execute(f"DELETE FROM replicates WHERE id IN ({lost})")
     connection.commit()
     connection.close()

@@ -1,5 +1,6 @@
 """One replicate, from seeds to record; failures are records, never exceptions."""
 
+import contextlib
 import os
 import time
 import traceback
@@ -98,6 +99,14 @@ def run_replicate(replicate: Replicate, workshop: Workshop) -> Record:
         estimates=estimates,
         compilations=compilations,
     )
+
+
+def warm_up(replicate: Replicate, workshop: Workshop) -> None:
+    """Compile all that a replicate needs, without fitting it; a failure shows when it is run."""
+    with contextlib.suppress(Exception):
+        prepared = workshop.prepare(replicate.cell)
+        sampler = workshop.sampler_for(replicate.cell, prepared.problem)
+        workshop.density(prepared, sampler, simulate(replicate, prepared))
 
 
 def simulate(replicate: Replicate, prepared: Prepared) -> Simulated:

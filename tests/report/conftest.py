@@ -77,7 +77,7 @@ class Run:
             store.begin(
                 identity | {"sampler": "exact", "draws": 500} | dict(self.settings),
                 cells,
-                [(cell["digest"], 42, i) for cell in cells for i in range(planned)],
+                [(cell["digest"], 42, planned) for cell in cells],
                 {
                     "started": "2030-01-02T03:04:05+00:00",
                     "command": self.command,

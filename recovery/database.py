@@ -1,0 +1,242 @@
+"""The file under a store: locked, opened, checked, its errors put into this program's words."""
+
+import contextlib
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from recovery.errors import NotAStore, OutputError, StoreBusy, StoreDamaged, StoreWriteError
+from recovery.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+
+FILE_NAME: Final = "results.sqlite"
+_PAGE: Final = 8192  # bytes: of the sizes tried, rows of a few parameters waste the least of it
+
+
+def open_to_read(folder: Path) -> sqlite3.Connection:
+    """Open the store of a folder for reading.
+
+    Raises
+    ------
+    NotAStore
+        If the folder holds no store.
+    StoreDamaged
+        If the store cannot be read.
+    """
+    file = folder / FILE_NAME
+    if not file.is_file():
+        raise NotAStore(
+            f"{folder}: no results.sqlite here; give the folder of a run, or make one with "
+            "recovery run SCENARIO --out FOLDER"
+        )
+    # A folder that cannot be written has no room for the files that share a live journal.
+    mode = "mode=ro" if os.access(folder, os.W_OK) else "mode=ro&immutable=1"
+    with translated(folder):
+        connection = sqlite3.connect(
+            f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False, timeout=30
+        )
+    with _closed_on_error(connection):
+        _check(folder, connection)
+    return connection
+
+
+def open_to_write(folder: Path, *, fresh: bool = False) -> tuple[sqlite3.Connection, FileLock]:
+    """Open the store of a folder for writing, creating both where they are missing.
+
+    Parameters
+    ----------
+    folder : Path
+    fresh : bool
+        Begin again: an earlier store is kept beside the new one as ``results.sqlite.previous-1``,
+        and so on.
+
+    Raises
+    ------
+    OutputError
+        If the folder is a file or cannot be written.
+    StoreBusy
+        If another process holds the store.
+    NotAStore, StoreDamaged
+        If the file in the store's place cannot be used.
+    """
+    writable_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = _locked(folder)
+    try:
+        file = folder / FILE_NAME
+        if fresh and file.exists():
+            _set_aside(folder)
+        with translated(folder):
+            connection = sqlite3.connect(
+                file, isolation_level=None, check_same_thread=False, timeout=30
+            )
+        with _closed_on_error(connection):
+            _prepare(folder, connection)
+        # A courtesy to whoever comes second; the lock alone decides.
+        with contextlib.suppress(OSError):
+            holder = f"process {os.getpid()} on {socket.gethostname()}"
+            (folder / ".holder").write_text(holder, encoding="utf-8")
+    except BaseException:
+        lock.release()
+        raise
+    return connection, lock
+
+
+def close_written(folder: Path, connection: sqlite3.Connection, lock: FileLock) -> None:
+    """Fold the journal into the one file and let go of the store."""
+    # Without a live journal, readers leave no files of their own beside the store. A reader at
+    # this very moment prevents it, which does no harm.
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.close()
+    (folder / ".holder").unlink(missing_ok=True)
+    lock.release()
+
+
+def _locked(folder: Path) -> FileLock:
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StoreBusy(
+            f"{folder}: {_holder(folder)} is writing this store; wait for it to end, or use "
+            "another --out"
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be locked ({error.strerror}); give another --out"
+        ) from None
+    return lock
+
+
+def _prepare(folder: Path, connection: sqlite3.Connection) -> None:
+    # Nothing at all in the file: it is new, or was killed before it held anything.
+    new = _is_blank(folder, connection)
+    if not new:
+        _check(folder, connection)
+    with translated(folder):
+        if new:
+            connection.execute(f"PRAGMA page_size = {_PAGE}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if new:
+            connection.executescript(
+                f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; "
+                f"PRAGMA user_version = {SCHEMA_VERSION}; {SCHEMA} COMMIT;"
+            )
+
+
+def _is_blank(folder: Path, connection: sqlite3.Connection) -> bool:
+    with translated(folder):
+        pragmas = ("PRAGMA application_id", "PRAGMA user_version")
+        counts = (*pragmas, "SELECT count(*) FROM sqlite_schema")
+        return not any(connection.execute(query).fetchone()[0] for query in counts)
+
+
+def _check(folder: Path, connection: sqlite3.Connection) -> None:
+    file = folder / FILE_NAME
+    with translated(folder):
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION_ID and (tables or file.stat().st_size):
+        raise NotAStore(
+            f"{file}: a database, but not one of this program; use another --out, or move "
+            "the file away"
+        )
+    if application != APPLICATION_ID:
+        raise StoreDamaged(
+            f"{file}: an empty file stands in the store's place; move it away, or run again "
+            "with --fresh"
+        )
+    if version < SCHEMA_VERSION:
+        raise NotAStore(
+            f"{file}: written by an earlier version of recovery (format {version}, this one "
+            f"writes {SCHEMA_VERSION}); use another --out, or begin again with --fresh"
+        )
+    if version > SCHEMA_VERSION:
+        raise NotAStore(
+            f"{file}: written by a newer version of recovery (format {version}, this one "
+            f"reads {SCHEMA_VERSION}); upgrade with pip install --upgrade recovery"
+        )
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def writable_folder(folder: Path) -> None:
+    """Check that a folder can be created and written, without creating anything.
+
+    Raises
+    ------
+    OutputError
+        If it is a file, lies under one, or is not writable.
+    """
+    if "\0" in str(folder):
+        raise OutputError("a folder's name cannot hold a NUL character; give another --out")
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise OutputError(f"{nearest}: is a file, not a folder; give another --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"{nearest}: cannot be written; give another --out")
+    if (folder / FILE_NAME).is_dir():
+        raise NotAStore(f"{folder / FILE_NAME}: is a folder; move it away or give another --out")
+
+
+def _set_aside(folder: Path) -> None:
+    """Move a store and its journal to a name that no earlier one has."""
+    number = 1
+    while any(folder.glob(f"{FILE_NAME}.previous-{number}*")):
+        number += 1
+    for suffix in ("-wal", "-shm", ""):
+        old = folder / (FILE_NAME + suffix)
+        if old.exists():
+            old.replace(folder / f"{FILE_NAME}.previous-{number}{suffix}")
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return (folder / ".holder").read_text(encoding="utf-8")[:200]
+    except OSError:
+        return "another process"
+
+
+@contextmanager
+def translated(folder: Path, *, writing: bool = False) -> Iterator[None]:
+    """Turn SQLite's errors into this program's, each naming the way out."""
+    file = folder / FILE_NAME
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise StoreWriteError(
+            f"{file}: a record contradicts what is there ({error}); nothing of its commit was "
+            "written; report this as a fault of recovery"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        text = str(error)
+        if "not a database" in text:
+            raise NotAStore(
+                f"{file}: not a store of this program; use another --out, or move the file away"
+            ) from error
+        if writing and isinstance(error, sqlite3.OperationalError):
+            raise StoreWriteError(
+                f"{file}: could not be written ({text}); what was acknowledged is safe; free "
+                "the cause and run the same command again"
+            ) from error
+        raise StoreDamaged(
+            f"{file}: cannot be read ({text}); keep a copy, then restore it from a backup or "
+            "begin again with --fresh"
+        ) from error
