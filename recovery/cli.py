@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -67,6 +68,16 @@ def _add_run(commands: Any) -> None:
     )
     seeds = run.add_argument_group("replicates")
     seeds.add_argument("--replicates", type=_whole, metavar="N", help="replicates per cell (100)")
+    seeds.add_argument(
+        "--precision",
+        type=_number,
+        metavar="P",
+        help="add replicates, cell by cell, until the coverage of every parameter is known to "
+        "this standard error, 0.01 say; --replicates are the least then",
+    )
+    seeds.add_argument(
+        "--max-replicates", type=_whole, metavar="N", help="per cell, with --precision (10000)"
+    )
     seeds.add_argument("--seed", type=_whole, metavar="S", help="root of all seeds (42)")
     seeds.add_argument(
         "--seeds", type=_seeds, metavar="LIST", help="these seeds instead: 1,2,3 or 1-100"
@@ -79,16 +90,31 @@ def _add_run(commands: Any) -> None:
     )
     sampling = run.add_argument_group("sampler")
     sampling.add_argument("--sampler", default="nutpie", metavar="NAME", help="nutpie or pymc")
-    for name, default in (("draws", 1000), ("tune", 1000), ("chains", 4)):
+    for name, default, more in (
+        ("draws", 1000, ""),
+        ("tune", None, "1000, or 400 with --ess"),
+        ("chains", 4, ""),
+    ):
         sampling.add_argument(
-            f"--{name}", type=_whole, default=default, metavar="N", help="%(default)s"
+            f"--{name}", type=_whole, default=default, metavar="N", help=more or "%(default)s"
         )
+    sampling.add_argument(
+        "--ess",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="end a fit as soon as every parameter has this bulk and tail ESS and r_hat is below "
+        "1.01; --draws are the most then",
+    )
     sampling.add_argument(
         "--target-accept", type=_number, default=0.8, metavar="P", help="%(default)s"
     )
     where = run.add_argument_group("output")
     where.add_argument("--out", metavar="DIR", help="output folder (reports/SCENARIO)")
     where.add_argument("--workers", type=_whole, metavar="N", help="fits at a time (one per core)")
+    where.add_argument(
+        "--processes", type=_whole, metavar="N", help="to spread the workers over (measured)"
+    )
     where.add_argument(
         "--fresh", action="store_true", help="begin again; the old store is kept beside the new"
     )
@@ -154,10 +180,12 @@ def _run(options: argparse.Namespace) -> int:
     derived = options.replicates is not None or options.seed is not None
     if options.seeds is not None and derived:
         raise SettingsError("--seeds stands instead of --replicates and --seed; give one of them")
+    if options.max_replicates is not None and options.precision is None:
+        raise SettingsError("--max-replicates: goes with --precision; use --replicates without it")
     scenario = load_scenario(options.scenario)
 
     # PyMC takes seconds to import; what is wrong with the words above is told at once.
-    from recovery.sweep import Sweep
+    from recovery.sweep import MAX_REPLICATES, Sweep
 
     sweep = Sweep(
         scenario,
@@ -171,11 +199,21 @@ def _run(options: argparse.Namespace) -> int:
         tune=options.tune,
         chains=options.chains,
         target_accept=options.target_accept,
+        ess=options.ess,
+        precision=options.precision,
+        max_replicates=options.max_replicates or MAX_REPLICATES,
     )
     command = shlex.join(["recovery", *options.words])
-    results = sweep.run(options.out, workers=options.workers, fresh=options.fresh, command=command)
-    others = len(results.replicates) - len(sweep.design)
-    if others > 0:
+    results = sweep.run(
+        options.out,
+        workers=options.workers,
+        processes=options.processes,
+        fresh=options.fresh,
+        command=command,
+    )
+    ours = results.cells["cell"].isin([cell.digest for cell in sweep.design.cells])
+    others = int(results.fits["position"].isin(ours.index[~ours]).sum())
+    if others:
         print(f"{results.folder} also holds {others} replicates of other levels or truth modes")
     return _told(results)
 
@@ -191,12 +229,12 @@ def _report(options: argparse.Namespace) -> int:
 
 def _told(results: Any) -> int:
     """Say what the store holds, and why fits failed if any did."""
-    replicates = results.replicates
-    failed = replicates[replicates["status"] == "failed"]
-    print(f"{len(replicates)} replicates, {len(failed)} failed: {results.folder / 'report.html'}")
-    for (stage, error), count in failed.value_counts(["stage", "error"]).head(3).items():
-        print(f"{count} failed at stage {stage}: {error[:200]}")
-    return 1 if len(failed) else 0
+    failed = Counter((stage, error) for stage, error, _ in results.columns.failures.values())
+    count, total = sum(failed.values()), len(results.columns)
+    print(f"{total} replicates, {count} failed: {results.folder / 'report.html'}")
+    for (stage, error), times in failed.most_common(3):
+        print(f"{times} failed at stage {stage}: {error[:200]}")
+    return 1 if count else 0
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -45,6 +45,21 @@ class Plan:
 
         return Agenda(begun, more), len(begun)
 
+    def first(self, cell: Cell) -> Replicate:
+        """Return the first replicate of a cell, done or not."""
+        seed, index = self._design.numbering()[0]
+        return Replicate(cell, seed, index)
+
+    def wanted(self) -> dict[str, float]:
+        """Return what decides how many replicates there are to be, for the record."""
+        if self._precision is None:
+            return {}
+        return {
+            "precision": self._precision.target,
+            "min_replicates": self._precision.start,
+            "max_replicates": self._precision.most,
+        }
+
     def _missing(self, cells: Sequence[Cell]) -> Iterator[Replicate]:
         chosen = {cell.digest for cell in cells}
         for replicate in self._design:

@@ -87,6 +87,9 @@ class Reporter(Protocol):
 class Silent:
     """Says nothing."""
 
+    def __init__(self, total: int = 0) -> None:
+        """Take no note of the number of fits."""
+
     def __enter__(self) -> Self:
         """Begin."""
         return self

@@ -2,25 +2,21 @@
 
 import dataclasses
 import os
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 from recovery.conflict import refuse_another_run
 from recovery.database import writable_folder
-from recovery.design import Cell, Design, Replicate, Settings, TruthMode
+from recovery.design import Cell, Design, Settings, TruthMode
 from recovery.engine.describe import describe
 from recovery.engine.priors import Prior, summarise_priors
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Prepared, Workshop
 from recovery.errors import ScenarioError, SettingsError
-from recovery.execution import Equipment, LocalExecution, default_workers
+from recovery.execution import Equipment, default_workers
+from recovery.fitting import Fitting
 from recovery.plan import Plan
 from recovery.precision import Precision
 from recovery.progress import Silent, reporter
@@ -36,6 +32,7 @@ TRUTH: Mapping[str, tuple[TruthMode, ...]] = {
     "both": ("fixed", "prior"),
 }
 
+MAX_REPLICATES = 10_000
 _TUNE = 1000
 _TUNE_FOR_ESS = 400
 """Warm-up draws per chain where fits end by their ESS: nutpie's own default."""
@@ -69,6 +66,11 @@ class Sweep:
     ess : int, optional
         End each fit as soon as every parameter has this bulk and tail ESS and an r_hat below
         1.01; `draws` is then the most that a chain draws.
+    precision : float, optional
+        Add replicates cell by cell until the coverage of every parameter's 90 % interval has this
+        Monte Carlo standard error; `replicates` are the least.
+    max_replicates : int
+        Replicates per cell at most, where `precision` is given.
 
     Raises
     ------
@@ -96,6 +98,8 @@ class Sweep:
         chains: int = 4,
         target_accept: float = 0.8,
         ess: int = 0,
+        precision: float | None = None,
+        max_replicates: int = MAX_REPLICATES,
     ) -> None:
         if not isinstance(scenario, Scenario):
             raise ScenarioError(
@@ -114,6 +118,13 @@ class Sweep:
             Settings(name, draws, _tune(tune, ess, levels or {}), chains, target_accept, ess),
         )
         self._samplers = {} if isinstance(sampler, str) else {name: sampler}
+        self._precision: Precision | None = None
+        if precision is not None:
+            if seeds is not None:
+                raise SettingsError(
+                    "precision: needs replicates that can be added to; give seed instead of seeds"
+                )
+            self._precision = Precision(precision, replicates, max_replicates)
 
     @cached_property
     def workshop(self) -> Workshop:
@@ -126,8 +137,6 @@ class Sweep:
         *,
         workers: int | None = None,
         processes: int | None = None,
-        precision: float | None = None,
-        max_replicates: int = 10_000,
         fresh: bool = False,
         progress: bool = True,
         report: bool = True,
@@ -145,11 +154,6 @@ class Sweep:
         processes : int, optional
             Over how many processes to spread them; by default as many as the first fits show to
             be worth their start.
-        precision : float, optional
-            Run replicates cell by cell until the coverage of every parameter's 90 % interval has
-            this Monte Carlo standard error. The `replicates` of the sweep are the least.
-        max_replicates : int
-            Replicates per cell at most, where `precision` is given.
         fresh : bool
             Begin again; the earlier store is kept as ``results.sqlite.previous-1``.
         progress : bool
@@ -178,7 +182,6 @@ class Sweep:
         for name, value in (("workers", workers), ("processes", processes)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SettingsError(f"{name}: {value!r} is not allowed; give 1 or more")
-        wanted = self._precision(precision, max_replicates)
         folder = Path(out) if out is not None else Path("reports") / self.design.scenario.name
         writable_folder(folder)
         for name in {cell.settings.sampler for cell in self.design.cells}:
@@ -195,69 +198,27 @@ class Sweep:
                 self.design.plan(),
                 provenance(command or command_line(), workers, self._file()),
             )
-            plan = Plan(self.design, store, wanted)
-            self._fit(plan, store, prepared, workers, processes, progress)
+            plan = Plan(self.design, store, self._precision)
+            fitting = Fitting(plan, store, self.workshop, self._equipment, workers, processes)
+            together, apart = self._by_room(prepared)
+            fitting.run(together, apart, reporter if progress else Silent)
         results = Results(folder)
         if report:
             write_report(results)
         return results
 
-    def _precision(self, target: float | None, most: int) -> Precision | None:
-        if target is None:
-            return None
-        if self.design.seeds is not None:
-            raise SettingsError(
-                "precision: needs replicates that can be added to; give seed instead of seeds"
-            )
-        return Precision(target, self.design.replicates, most)
+    @property
+    def _equipment(self) -> Equipment:
+        return Equipment(self.design.scenario, self._samplers, self.design.cells)
 
-    def _fit(
-        self,
-        plan: Plan,
-        store: Store,
-        prepared: Mapping[str, Prepared],
-        workers: int,
-        processes: int | None,
-        progress: bool,
-    ) -> None:
-        """Fit what is missing: in threads for samplers that run there, else in processes."""
-        cells = self.design.cells
-        modes = {cell.digest: cell.truth_mode for cell in cells}
-        together = {cell.digest: self._in_threads(cell, prepared) for cell in cells}
-        parts = [[c for c in cells if together[c.digest] is threads] for threads in (True, False)]
-        agendas = [plan.agenda(part) for part in parts]
-        left = sum(count for _, count in agendas)
-        if not left:
-            return
-        equipment = Equipment(self.design.scenario, self._samplers, cells)
-        seed, index = self.design.numbering()[0]
-        shown = reporter(left) if progress else Silent()
-        fits, started = 0, time.perf_counter()
-        with _interruptible(*(agenda.stop for agenda, _ in agendas)) as interrupted, shown:
-            for part, (agenda, count), threads in zip(parts, agendas, (True, False), strict=True):
-                if not count:
-                    continue
-                execution = LocalExecution(self.workshop, equipment, workers, processes)
-                first = Replicate(part[0], seed, index)
-                batches = (
-                    execution.in_threads(agenda, first, count)
-                    if threads
-                    else execution.in_processes(agenda, count)
-                )
-                with closing(batches):
-                    for batch in batches:
-                        store.append(batch)
-                        fits += len(batch)
-                        for record in batch:
-                            shown.add(record, modes[record.cell])
-                            shown.expect(agenda.finish(record))
-                elapsed = time.perf_counter() - started
-                store.end({"fits": fits, "fitting_s": elapsed, **execution.carried.plain()})
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-
-    def _in_threads(self, cell: Cell, prepared: Mapping[str, Prepared]) -> bool:
-        return self.workshop.sampler_for(cell, prepared[cell.digest].problem).threads
+    def _by_room(self, prepared: Mapping[str, Prepared]) -> tuple[list[Cell], list[Cell]]:
+        """Part the cells: fits that run beside each other in threads, and those that cannot."""
+        together: list[Cell] = []
+        apart: list[Cell] = []
+        for cell in self.design.cells:
+            sampler = self.workshop.sampler_for(cell, prepared[cell.digest].problem)
+            (together if sampler.threads else apart).append(cell)
+        return together, apart
 
     def _cell_row(
         self,
@@ -315,28 +276,3 @@ def _tune(given: int | None, ess: int, levels: Mapping[str, Any]) -> int:
     if given is not None:
         return given
     return _TUNE_FOR_ESS if ess or "ess" in levels else _TUNE
-
-
-@contextmanager
-def _interruptible(*stops: Callable[[], None]) -> Iterator[threading.Event]:
-    """Let the first Ctrl-C or SIGTERM end the run cleanly, and the second at once."""
-    came = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if came.is_set():
-            raise KeyboardInterrupt
-        came.set()
-        for stop in stops:
-            stop()
-
-    before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {
-        number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -32,6 +32,7 @@ LAYERS = [
     "execution",
     "provenance",
     "progress",
+    "fitting",
     "results",
     "plots",
     "report",
