@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,14 +175,15 @@ class Workshop:
                 # The model may be the one that simulates for other cells too, and hold their sizes.
                 set_values(problem.model, simulated.data, simulated.lengths)
                 target = Target(problem, shapes)
-                counted = self._counted("density") if sampler.counts_compilation else nullcontext()
+                counted = self._counted("density")
                 try:
-                    with counted:
-                        density = sampler.compile(target, simulated)
+                    density = sampler.compile(target, simulated)
                 except Exception as error:
                     # What does not compile once does not compile for the next replicate.
                     self._failed[key] = error
                     raise
+                if sampler.counts_compilation and not getattr(density, "compiles_in_fits", False):
+                    counted.end()
                 self._densities[key] = density
             return self._densities[key]
 
@@ -283,16 +283,22 @@ def _positive(value: object) -> bool:
 
 
 class _Counted:
-    """Times one compilation and hands it on, unless it failed."""
+    """Times one compilation, and hands it on once it has ended well."""
 
     def __init__(self, kind: str, hand_on: Callable[[Compilation], None]) -> None:
         self._kind = kind
         self._hand_on = hand_on
-
-    def __enter__(self) -> None:
         self._started = time.perf_counter()
 
+    def end(self) -> None:
+        """Hand it on."""
+        seconds = time.perf_counter() - self._started
+        self._hand_on(Compilation(self._kind, seconds, os.getpid()))
+
+    def __enter__(self) -> None:
+        """Begin."""
+
     def __exit__(self, failed: object, *_: object) -> None:
+        """End, if it has not failed."""
         if failed is None:
-            seconds = time.perf_counter() - self._started
-            self._hand_on(Compilation(self._kind, seconds, os.getpid()))
+            self.end()

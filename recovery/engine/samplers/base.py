@@ -61,7 +61,11 @@ class Target:
 
 
 class Density(Protocol):
-    """A compiled log density whose data can be swapped."""
+    """A compiled log density whose data can be swapped.
+
+    One that compiles in every fit says so by an attribute ``compiles_in_fits``, and each of its
+    fits by its `Fit.compile_s`.
+    """
 
     def fit(self, simulated: Simulated, settings: Settings, seed: int) -> Fit:
         """Sample the posterior given these data; safe in several threads if the sampler is.

@@ -1,8 +1,6 @@
-"""NUTS by PyMC's own public `pm.sample`: the reference; fits run in processes."""
+"""PyMC's own samplers: NUTS compiled once, and public `pm.sample` for what needs other steps."""
 
-import logging
 import time
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,55 +8,66 @@ import pymc as pm
 
 from recovery.design import Settings
 from recovery.engine.problem import CheckedProblem
-from recovery.engine.samplers.base import Fit, Target, as_float
-from recovery.engine.structure import Simulated, set_values
+from recovery.engine.samplers.base import Density, Fit, Target, as_float
+from recovery.engine.samplers.pymc_model import NAME, Conditioned, hushed
+from recovery.engine.samplers.pymc_nuts import NutsDensity, chosen_steps
+from recovery.engine.structure import Simulated
 from recovery.record import Sampling
 
 
 class PymcSampler:
-    """``pm.sample`` with its own sampler. It compiles inside every call; that time is apart."""
+    """What ``pm.sample`` does with its own step methods, in processes: the reference.
 
-    name = "pymc"
+    A model for NUTS alone is compiled once in each process and gives the draws of ``pm.sample``
+    bit for bit. One with discrete variables, or without a gradient, goes through ``pm.sample``
+    itself, which compiles in every fit; each fit says how long that took.
+    """
+
+    name = NAME
     threads = False
-    counts_compilation = False
+    counts_compilation = True
 
     def cannot(self, problem: CheckedProblem) -> str:
         """Return an empty string: discrete variables get a step method of their own."""
         return ""
 
-    def compile(self, target: Target, simulated: Simulated) -> "PymcDensity":
-        """Condition the model; ``pm.sample`` does the compiling."""
-        return PymcDensity(target.conditioned(simulated.observed), target)
+    def compile(self, target: Target, simulated: Simulated) -> Density:
+        """Condition the model, choose its step methods, and compile it if that is NUTS alone."""
+        with hushed():
+            conditioned = Conditioned(target, simulated)
+            nuts = [issubclass(step, pm.NUTS) for step in chosen_steps(conditioned.model)]
+            if all(nuts):
+                return NutsDensity(conditioned)
+            return PublicDensity(conditioned, with_nuts=any(nuts))
 
 
-class PymcDensity:
-    """A conditioned model whose data are swapped by setting its shared variables."""
+class PublicDensity:
+    """A model that every fit hands to ``pm.sample``, whatever steps it takes.
 
-    def __init__(self, model: pm.Model, target: Target) -> None:
-        self._model = model
-        self._target = target
-        self._observed = {
-            name: model.rvs_to_values[model[name]] for name in target.problem.observed
-        }
+    It cannot be stopped on the way, so `Settings.ess` ends no fit early: all draws are drawn,
+    and the record says so.
+
+    Parameters
+    ----------
+    conditioned : Conditioned
+    with_nuts : bool
+        Whether one of the steps is NUTS, which takes a target of acceptance.
+    """
+
+    compiles_in_fits = True
+
+    def __init__(self, conditioned: Conditioned, *, with_nuts: bool) -> None:
+        self._conditioned = conditioned
+        self._with_nuts = with_nuts
 
     def fit(self, simulated: Simulated, settings: Settings, seed: int) -> Fit:
-        """Sample with the data swapped in."""
-        data = simulated.data.items()
-        present = {name: value for name, value in data if name in self._model.named_vars}
-        set_values(self._model, present, simulated.lengths)
-        for dim, length in simulated.lengths.items():
-            values = self._model.coords.get(dim)
-            if values is not None and len(values) != length:
-                # Labels are the cell's own affair; PyMC only wants one per entry.
-                self._model.set_dim(dim, length, coord_values=range(length))
-        for name, holder in self._observed.items():
-            _shared_below(holder).set_value(
-                np.asarray(simulated.observed[name], dtype=holder.dtype)
-            )
+        """Sample with the data swapped in; compile too, which is timed apart."""
+        self._conditioned.hold(simulated)
+        model, recorded = self._conditioned.model, self._conditioned.recorded
+        _label(model, simulated)
+        nuts = {"nuts": {"target_accept": settings.target_accept}} if self._with_nuts else {}
         started = time.perf_counter()
-        with warnings.catch_warnings(), _quiet():
-            # Convergence is judged here by the same diagnostics for every sampler.
-            warnings.simplefilter("ignore")
+        with hushed():
             trace: Any = pm.sample(
                 draws=settings.draws,
                 tune=settings.tune,
@@ -66,18 +75,17 @@ class PymcDensity:
                 cores=1,
                 random_seed=seed,
                 nuts_sampler="pymc",
-                step=None,
-                var_names=list(self._target.problem.recorded),
+                var_names=list(recorded),
                 discard_tuned_samples=False,
                 compute_convergence_checks=False,
                 progressbar=False,
                 quiet=True,
-                model=self._model,
-                **_target_accept(self._model, settings),
+                model=model,
+                **nuts,
             )
         elapsed = time.perf_counter() - started
         posterior = trace["posterior"]
-        draws = {name: as_float(posterior[name].values) for name in self._target.problem.recorded}
+        draws = {name: as_float(posterior[name].values) for name in recorded}
         sizes = {values.shape[:2] for values in draws.values()}
         if sizes != {(settings.chains, settings.draws)}:
             # Interrupted, PyMC returns what it has; that is no fit.
@@ -86,28 +94,12 @@ class PymcDensity:
         return Fit(draws, _sampling(trace, settings), sample_s, max(elapsed - sample_s, 0.0))
 
 
-def _target_accept(model: pm.Model, settings: Settings) -> dict[str, Any]:
-    """NUTS takes a target; a model with discrete variables only has no NUTS to give it to."""
-    if all(variable.dtype in pm.discrete_types for variable in model.free_RVs):
-        return {}
-    return {"nuts": {"target_accept": settings.target_accept}}
-
-
-def _shared_below(variable: Any) -> Any:
-    """Return the shared variable that an observation of fixed shape wraps, or itself."""
-    return variable if variable.owner is None else _shared_below(variable.owner.inputs[0])
-
-
-class _quiet:
-    """PyMC's announcements per fit would drown the progress of the sweep."""
-
-    def __enter__(self) -> None:
-        self._logger = logging.getLogger("pymc")
-        self._level = self._logger.level
-        self._logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.setLevel(self._level)
+def _label(model: pm.Model, simulated: Simulated) -> None:
+    """Give dims as many labels as entries: they are the cell's affair, but PyMC wants them."""
+    for dim, length in simulated.lengths.items():
+        values = model.coords.get(dim)
+        if values is not None and len(values) != length:
+            model.set_dim(dim, length, coord_values=range(length))
 
 
 def _sampling(trace: Any, settings: Settings) -> Sampling:
@@ -120,7 +112,7 @@ def _sampling(trace: Any, settings: Settings) -> Sampling:
     depth = kept["tree_depth"].values if "tree_depth" in kept else np.zeros(1)
     acceptance = kept["acceptance_rate"].values if "acceptance_rate" in kept else np.array(np.nan)
     return Sampling(
-        sampler=PymcSampler.name,
+        sampler=NAME,
         chains=settings.chains,
         draws=settings.draws,
         tune=settings.tune,
