@@ -62,6 +62,8 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise SettingsError(f"{name}: {value!r} is not allowed; give {least} or more")
+        if self.sampler == "nutpie" and self.tune == 0:
+            raise SettingsError("tune: nutpie cannot do without warm-up; give 1 or more")
         if not isinstance(self.target_accept, int | float) or not 0 < self.target_accept < 1:
             raise SettingsError(
                 f"target_accept: {self.target_accept!r} is not allowed; give a number between "

@@ -193,6 +193,8 @@ def test_a_discrete_model_goes_to_pymc_and_the_record_says_so() -> None:
     assert record.estimates.mean[0] == pytest.approx(4, abs=0.05)
     # All draws equal the truth: the rank is by random ties, and there is no r_hat.
     assert 0 <= record.estimates.rank[0] <= 99
+    # It compiles inside the fit, once, and that is counted once.
+    assert [c.kind for c in record.compilations].count("density") == 1
 
 
 def test_the_same_seed_gives_the_same_draws_alone_and_beside_others(
