@@ -1,11 +1,13 @@
 """From draws to estimates: moments, quantiles, diagnostics and ranks of every scalar parameter."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recovery import ordering
 from recovery.calibration import randomised_pit, ranks
 from recovery.diagnostics import diagnose
 from recovery.engine.prediction import Prediction
@@ -44,14 +46,12 @@ def estimate(
         labels = problem.labels(name, draws[name].shape[2:])
         names += labels
         kinds += ["parameter" if name in problem.free else "deterministic"] * len(labels)
-    joint = np.concatenate(
-        [draws[n].reshape(*draws[n].shape[:2], -1) for n in problem.recorded], axis=2
-    )
     true = np.concatenate([np.ravel(truth[n]).astype(np.float64) for n in problem.recorded])
-    diagnostics = diagnose(joint)
-    flat = joint.reshape(-1, joint.shape[2])
-    kept = flat[_spaced(len(flat), KEPT_DRAWS)]
-    columns = [_Columns(true, diagnostics.mean, diagnostics.sd, quantiles(flat), kept)]
+    joint = _joint([draws[name] for name in problem.recorded])
+    diagnostics = diagnose(joint.transpose(1, 2, 0), QUANTILE_GRID)
+    flat = joint.reshape(len(joint), -1)
+    kept = np.ascontiguousarray(flat[:, _spaced(flat.shape[1], KEPT_DRAWS)].T)
+    columns = [_Columns(true, diagnostics.mean, diagnostics.sd, diagnostics.quantiles, kept)]
     for prediction in predictions:
         for kind, prefix, value, drawn in (
             ("predicted", "predicted ", prediction.truth, prediction.draws),
@@ -71,7 +71,7 @@ def estimate(
             names += labels
             kinds += [kind] * len(labels)
             columns.append(_predicted(value, drawn))
-    extra = np.full(len(names) - flat.shape[1], np.nan)
+    extra = np.full(len(names) - len(joint), np.nan)
     rank = np.concatenate([ranks(c.kept, c.truth, rng) for c in columns])
     return Estimates(
         names=tuple(names),
@@ -120,15 +120,22 @@ def quantiles(draws: Floats) -> Floats:
     array, shape (n_parameters, len(QUANTILE_GRID))
         As ``numpy.quantile`` gives them, from one sort for the whole grid.
     """
-    ordered = np.sort(draws, axis=0)
-    position = QUANTILE_GRID * (len(draws) - 1)
-    below = np.floor(position).astype(np.intp)
-    above = np.minimum(below + 1, len(draws) - 1)
-    share = (position - below)[:, None]
-    with np.errstate(invalid="ignore"):  # infinite draws: inf - inf
-        step = np.where(share > 0, (ordered[above] - ordered[below]) * share, 0.0)
-    return np.ascontiguousarray((ordered[below] + step).T)
+    return ordering.quantiles(np.ascontiguousarray(draws.T), QUANTILE_GRID)
 
 
+def _joint(draws: Sequence[Floats]) -> Floats:
+    """Lay out draws of several variables so that those of a scalar parameter lie together.
+
+    Returns
+    -------
+    array, shape (n_parameters, n_chains, n_draws)
+    """
+    flat = [d.reshape(*d.shape[:2], -1) for d in draws]
+    joint = np.empty((sum(f.shape[2] for f in flat), *flat[0].shape[:2]))
+    np.concatenate([f.transpose(2, 0, 1) for f in flat], out=joint)
+    return joint
+
+
+@lru_cache(maxsize=16)
 def _spaced(length: int, most: int) -> NDArray[np.intp]:
     return np.linspace(0, length - 1, min(length, most)).astype(np.intp)
