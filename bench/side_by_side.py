@@ -1,91 +1,148 @@
-"""End-to-end throughput of a sweep against nutpie's own loop, interleaved in one sitting.
+"""A sweep of `recovery` beside what a user would pick instead, on the same data sets.
 
-Run with ``python bench/side_by_side.py [pairs] [fits]``. Both do the plants regression (100
-trials, 4 chains of 1,000 + 1,000) in as many threads as there are cores, after compilation:
-
-- bare: a thread pool over ``with_data`` and ``sample(..., return_raw_trace=True)``, with data
-  simulated beforehand, nothing kept;
-- sweep: from the first record to the last commit of `Sweep.run`, simulation, diagnostics,
-  estimates and the store included.
-
-Prints fits per second of each pair and the median of their ratios.
+Run with ``python bench/side_by_side.py``; ``--help`` lists the options, README.md says how to read
+the table. Every peer lives in a process of its own and works while the others wait. Rounds
+alternate their order, and every ratio is the median over rounds of ratios within a round.
 """
 
+import argparse
+import json
 import statistics
-import sys
 import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-import nutpie
-import pymc as pm
-import pytensor
+from peers import PEERS
+from peers.base import Introduction, Task
+from peers.machine import cores, machine
+from peers.runner import Runner
+from peers.table import Row, markdown, printed
+from rich.console import Console
 
-from recovery import Sweep
-from recovery.execute import default_workers
-from recovery.loading import load_scenario
+SCENARIOS = {
+    "plants": "plants",
+    "hierarchical": f"{Path(__file__).parent / 'peers/models.py'}:hierarchical",
+}
 
 
-class Bare:
-    """What a careful user of nutpie would write by hand."""
+def simulated(scenario: str, fits: int) -> list[dict[str, Any]]:
+    """Return the data sets of a sweep's first replicates, from its own engine and seeds."""
+    from recovery import Sweep
+    from recovery.engine.replicate import simulate
+    from recovery.loading import load_scenario
 
-    def __init__(self) -> None:
-        problem = load_scenario("plants")()
-        outcome = pytensor.shared(np.zeros(100), name="outcome")
-        model = pm.observe(problem.model, {"plant growth": outcome})
-        self.compiled = nutpie.compile_pymc_model(model)
+    sweep = Sweep(load_scenario(scenario), replicates=fits)
+    workshop = sweep.workshop
+    found = [simulate(replicate, workshop.prepare(replicate.cell)) for replicate in sweep.design]
+    return [{**data.data, **data.observed} for data in found]
 
-    def fit(self, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        x = rng.normal(size=(100, 3))
-        y = x @ [5, 20, 2] + rng.normal(size=100) * 0.5
-        nutpie.sample(
-            self.compiled.with_data(outcome=y, x=x),
-            draws=1000,
-            tune=1000,
-            chains=4,
-            cores=1,
-            seed=seed,
-            progress_bar=False,
-            return_raw_trace=True,
+
+def difference(own: Introduction, reference: Introduction) -> float | None:
+    """Return the largest difference of posterior means, in posterior standard deviations."""
+    pairs = zip(own.moments, reference.moments, strict=False)
+    found = [
+        abs((mine[name][0] - mean) / sd).max()
+        for mine, theirs in pairs
+        for name, (mean, sd) in theirs.items()
+    ]
+    return float(max(found)) if found else None
+
+
+def compare(runners: list[Runner], pairs: int, seconds: float) -> None:
+    for runner in runners:
+        runner.start(seconds)
+        said = runner.problem or f"first fit after {runner.first_s:.1f} s"
+        print(f"{runner.name}: {said}", flush=True)
+    for number in range(pairs):
+        present = [runner for runner in runners if not runner.problem]
+        for runner in present if number % 2 == 0 else reversed(present):
+            runner.round()
+        rates = {r.name: r.rates[-1] for r in present if not r.problem}
+        shown = ", ".join(f"{name} {rate:.2f}" for name, rate in rates.items())
+        against = ""
+        if {"recovery", "nutpie"} <= set(rates):
+            against = f"; recovery / nutpie {rates['recovery'] / rates['nutpie']:.3f}"
+        print(f"round {number + 1}, fits per second: {shown}{against}", flush=True)
+
+
+def rows(runners: list[Runner]) -> list[Row]:
+    by_name = {runner.name: runner for runner in runners}
+
+    def ratio(above: Runner, below: Runner | None) -> float | None:
+        if below is None or not above.rates or not below.rates:
+            return None
+        return statistics.median(a / b for a, b in zip(above.rates, below.rates, strict=False))
+
+    ours, loop = by_name["recovery"], by_name.get("nutpie")
+    return [
+        Row(
+            runner.name,
+            runner.problem,
+            runner.first_s,
+            runner.count,
+            runner.rates,
+            ratio(runner, loop),
+            ratio(ours, runner),
+            runner.introduction
+            and ours.introduction
+            and difference(runner.introduction, ours.introduction),
         )
+        for runner in runners
+    ]
 
-    def fits_per_s(self, fits: int, workers: int) -> float:
-        started = time.perf_counter()
-        with ThreadPoolExecutor(workers) as threads:
-            list(threads.map(self.fit, range(fits)))
-        return fits / (time.perf_counter() - started)
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    whole = {"type": int, "metavar": "N"}
+    parser.add_argument("--model", choices=SCENARIOS, default="plants")
+    parser.add_argument("--only", metavar="PEERS", help=f"some of {','.join(PEERS)}")
+    parser.add_argument("--pairs", **whole, default=5, help="rounds (%(default)s)")
+    parser.add_argument("--fits", **whole, default=150, help="data sets (%(default)s)")
+    parser.add_argument("--workers", **whole, help="fits at a time (one per core)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=20,
+        metavar="S",
+        help="about so long a round of a slow peer lasts: it gets fewer fits (%(default)s)",
+    )
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw numbers there")
+    options = parser.parse_args()
+    chosen = options.only.split(",") if options.only else list(PEERS)
+    if unknown := set(chosen) - set(PEERS):
+        parser.error(f"no peer is called {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    options.peers = list(dict.fromkeys(["recovery", *chosen]))
+    return options
 
 
 def main() -> None:
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    fits = int(sys.argv[2]) if len(sys.argv) > 2 else 100
-    workers = default_workers()
-    bare = Bare()
-    bare.fit(0)
-    sweep = Sweep(load_scenario("plants"), replicates=fits)
+    options = arguments()
+    workers = options.workers or cores()
+    scenario = SCENARIOS[options.model]
+    about = machine()
+    print(f"{about.line}\n{options.model}, {options.fits} data sets, {workers} workers")
+    data = simulated(scenario, options.fits)
     with tempfile.TemporaryDirectory() as folder:
-        # The first run compiles; the later ones reuse what this object has compiled.
-        sweep.run(f"{folder}/first", workers=workers, progress=False, report=False)
-        ratios = []
-        for pair in range(pairs):
-            order = ("bare", "sweep") if pair % 2 == 0 else ("sweep", "bare")
-            rates = {}
-            for which in order:
-                if which == "bare":
-                    rates[which] = bare.fits_per_s(fits, workers)
-                else:
-                    started = time.perf_counter()
-                    sweep.run(f"{folder}/{pair}", workers=workers, progress=False, report=False)
-                    rates[which] = fits / (time.perf_counter() - started)
-            ratios.append(rates["sweep"] / rates["bare"])
-            print(
-                f"pair {pair + 1}: bare {rates['bare']:.2f} fits/s, sweep {rates['sweep']:.2f} "
-                f"fits/s, ratio {ratios[-1]:.3f}",
-                flush=True,
-            )
-    print(f"median ratio {statistics.median(ratios):.3f} over {pairs} pairs, {workers} workers")
+        task = Task(options.model, scenario, data, folder, workers)
+        runners = [Runner(name, task) for name in options.peers]
+        try:
+            compare(runners, options.pairs, options.seconds)
+        finally:
+            for runner in runners:
+                runner.stop()
+    table = rows(runners)
+    Console(width=120).print(printed(table))
+    if options.markdown:
+        options.markdown.write_text(markdown(table, options, about), encoding="utf-8")
+    if options.json:
+        kept = {
+            "machine": asdict(about),
+            "options": {name: str(value) for name, value in vars(options).items()},
+            "rows": [asdict(row) for row in table],
+        }
+        options.json.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from recovery.plan import Plan
 from recovery.precision import Precision
 from recovery.progress import Silent, reporter
 from recovery.provenance import command_line, provenance
-from recovery.report import write_report
 from recovery.results import Results
 from recovery.scenario import Scenario
 from recovery.store import Store
@@ -204,6 +203,9 @@ class Sweep:
             fitting.run(together, apart, reporter if progress else Silent)
         results = Results(folder)
         if report:
+            # The first fit does not wait for what only a report needs.
+            from recovery.report import write_report
+
             write_report(results)
         return results
 

@@ -46,15 +46,17 @@ def prior_draws(
     covariates : callable
         From a seed to redrawn covariates; called for each draw if the prior rests on them.
     """
-    redrawn = structure.prior_rests_on(problem.covariates)
-    fixed = covariates(0)
-    rows = [
-        structure.draw_truth(problem, {}, covariates(seed) if redrawn else fixed, seed)
-        for seed in range(PRIOR_DRAWS)
-    ]
+    if structure.prior_rests_on(problem.covariates):
+        rows = [
+            structure.draw_prior(problem, covariates(seed), seed, 1)[0]
+            for seed in range(PRIOR_DRAWS)
+        ]
+    else:
+        # Setting and seeding for each draw would take most of the time.
+        rows = structure.draw_prior(problem, covariates(0), 0, PRIOR_DRAWS)
     return {
-        name: np.stack([np.asarray(row[name], dtype=np.float64) for row in rows])
-        for name in problem.free
+        name: np.stack([np.asarray(value, dtype=np.float64) for value in values])
+        for name, values in zip(problem.free, zip(*rows, strict=True), strict=True)
     }
 
 

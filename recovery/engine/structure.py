@@ -66,9 +66,15 @@ class Function:
 
     def __call__(self, values: Arrays, lengths: Mapping[str, int], seed: int) -> list[Array]:
         """Set data, dims and do-values by name, seed, and run."""
+        return self.repeatedly(values, lengths, seed, 1)[0]
+
+    def repeatedly(
+        self, values: Arrays, lengths: Mapping[str, int], seed: int, times: int
+    ) -> list[list[Array]]:
+        """Set and seed once, and run so many times, each with new random numbers."""
         set_values(self._model, values, lengths)
         reseed_rngs(self._rngs, seed)
-        return [np.asarray(value) for value in self._function()]
+        return [[np.asarray(value) for value in self._function()] for _ in range(times)]
 
 
 def set_values(model: pm.Model, values: Arrays, lengths: Mapping[str, int]) -> None:
@@ -154,6 +160,13 @@ class Structure:
         drawn = function({**values, **given}, problem.lengths, seed)
         both = {**given, **dict(zip(rest, drawn, strict=True))}
         return {name: both[name] for name in problem.free}
+
+    def draw_prior(
+        self, problem: CheckedProblem, data: Arrays, seed: int, times: int
+    ) -> list[list[Array]]:
+        """Return so many draws of all free variables from their prior, in the order of `free`."""
+        values = {**problem.data, **data}
+        return self._draw_prior.repeatedly(values, problem.lengths, seed, times)
 
     def prior_rests_on(self, names: Iterable[str]) -> bool:
         """Whether the prior of a free variable depends on any of these ``pm.Data``."""
