@@ -1,7 +1,6 @@
 """The command line: parse, call, exit code. What it calls is imported when it is called."""
 
 import argparse
-import gc
 import shlex
 import sys
 from collections import Counter
@@ -176,6 +175,7 @@ def _assignments(scenario: Any, words: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from recovery.importing import uncollected
     from recovery.loading import load_scenario
 
     derived = options.replicates is not None or options.seed is not None
@@ -183,15 +183,10 @@ def _run(options: argparse.Namespace) -> int:
         raise SettingsError("--seeds stands instead of --replicates and --seed; give one of them")
     if options.max_replicates is not None and options.precision is None:
         raise SettingsError("--max-replicates: goes with --precision; use --replicates without it")
-    scenario = load_scenario(options.scenario)
-
-    # PyMC takes seconds to import; what is wrong with the words above is told at once. Imports
-    # leave no garbage, so looking for it costs a tenth of their time, now and in compilations.
-    gc.disable()
-    from recovery.sweep import MAX_REPLICATES, Sweep
-
-    gc.enable()
-    gc.freeze()
+    # PyMC takes seconds to import; what is wrong with the words above is told at once.
+    with uncollected():
+        scenario = load_scenario(options.scenario)
+        from recovery.sweep import MAX_REPLICATES, Sweep
     sweep = Sweep(
         scenario,
         _assignments(scenario, options.axes),

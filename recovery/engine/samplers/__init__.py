@@ -7,6 +7,7 @@ from typing import Final
 
 from recovery.engine.samplers.base import Density, Fit, Sampler, Target
 from recovery.errors import SettingsError
+from recovery.importing import uncollected
 
 __all__ = ["Density", "Fit", "SAMPLERS", "Sampler", "Target", "sampler_by_name"]
 
@@ -30,7 +31,8 @@ def sampler_by_name(name: str) -> Sampler:
         raise SettingsError(f"sampler: {name!r} is not known; give one of {', '.join(SAMPLERS)}")
     module, _, attribute = SAMPLERS[name].partition(":")
     try:
-        sampler: Sampler = getattr(importlib.import_module(module), attribute)()
+        with uncollected():
+            sampler: Sampler = getattr(importlib.import_module(module), attribute)()
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"sampler: {name!r} needs the package {error.name}; install it, or choose another"
