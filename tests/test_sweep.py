@@ -81,6 +81,7 @@ def test_an_interrupted_run_is_finished_and_equals_one_that_never_was(
     run_line: Run, out: Path, tmp_path: Path
 ) -> None:
     whole = run_line({"trials": [5, 10]}, replicates=6, truth="both")
+    expected = [frame.copy() for frame in frames(whole)]
     connection = sqlite3.connect(out / "results.sqlite")
     lost = "SELECT id FROM replicates WHERE id % 3 = 1"
     connection.execute(f"DELETE FROM posteriors WHERE replicate IN ({lost})")
@@ -88,7 +89,6 @@ def test_an_interrupted_run_is_finished_and_equals_one_that_never_was(
     connection.commit()
     connection.close()
     sampler = CountingSampler()
-    expected = [frame.copy() for frame in frames(whole)]
     resumed = run_line({"trials": [5, 10]}, replicates=6, truth="both", sampler=sampler)
     assert sampler.fits == 8
     for a, b in zip(expected, frames(resumed), strict=True):
