@@ -124,16 +124,24 @@ def band_gamma(n: int, n_cells: int, alpha: float = 0.05) -> float:
     _check_design(n, n_cells)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie strictly between 0 and 1, got {alpha}")
-    inside, outside = 0.0, 2.0
-    while outside - inside > 1e-9 * outside:
-        g = (inside + outside) / 2
-        if path_probability(n, n_cells, g) >= 1 - alpha:
-            inside = g
+    # The tails of all cells together are at most n_cells - 1 times those of one: this is inside.
+    inside, outside = _top(alpha / (n_cells - 1), n, n_cells), 2.0
+    # How far off the chance to leave is, nearly linear in log gamma: false position, Illinois rule.
+    below, above = _excess(path_probability(n, n_cells, inside), alpha), _excess(0.0, alpha)
+    while (step := _next_gamma(inside, n, n_cells)) < outside:
+        share = below / (below - above) if below < above else 0.5
+        g = max(step, inside * (outside / inside) ** share)
+        reached = path_probability(n, n_cells, g)
+        if reached >= 1 - alpha:
+            inside, below, above = _top(g, n, n_cells), _excess(reached, alpha), above / 2
         else:
-            outside = g
-    while path_probability(n, n_cells, step := _next_gamma(inside, n, n_cells)) >= 1 - alpha:
-        inside = step
+            outside, above, below = g, _excess(reached, alpha), below / 2
     return inside
+
+
+def _excess(reached: float, alpha: float) -> float:
+    """Return the log of the chance to leave the band over alpha."""
+    return math.log(max(1 - reached, 1e-12) / alpha)
 
 
 @lru_cache(maxsize=4096)
@@ -173,7 +181,11 @@ def path_probability(n: int, n_cells: int, gamma: float) -> float:
     weights = np.exp(counts * math.log(n / n_cells) - n / n_cells - gammaln(counts + 1))
     first, path = 0, np.ones(1)  # path[i] = P(R_k = first + i, inside so far), up to a factor
     for low, high in zip((*lower.tolist(), n), (*upper.tolist(), n), strict=True):
-        path = np.convolve(path, weights[: high - first + 1])[low - first : high - first + 1]
+        start = low - first - path.size + 1
+        needed = weights[max(start, 0) : high - first + 1]
+        if start < 0:
+            needed = np.concatenate([np.zeros(-start), needed])
+        path = np.convolve(path, needed, "valid")
         first = low
     return min(1.0, float(path[0]) / math.exp(n * math.log(n) - n - math.lgamma(n + 1)))
 
@@ -231,9 +243,14 @@ def _gamma_of_band(lower: Counts, upper: Counts, n: int, n_cells: int) -> float:
     return 2 * float(min(below.min(), above.min()))
 
 
+def _top(gamma: float, n: int, n_cells: int) -> float:
+    """Return the largest gamma with the same band."""
+    return _gamma_of_band(*_band(n, n_cells, gamma), n, n_cells)
+
+
 def _next_gamma(gamma: float, n: int, n_cells: int) -> float:
     """Return the first value above gamma at which the band changes."""
-    return _gamma_of_band(*_band(n, n_cells, math.nextafter(gamma, math.inf)), n, n_cells)
+    return _top(math.nextafter(gamma, math.inf), n, n_cells)
 
 
 def _checked(ranks: ArrayLike, n_draws: int) -> Counts:

@@ -5,20 +5,19 @@ replicate its parameters in the order of the model.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple, TypeAlias
+from itertools import compress
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recovery.ahead import ahead
+from recovery.blocks import Block, Flags, Group, Growing, Integers
 from recovery.errors import StoreDamaged
-from recovery.record import QUANTILE_GRID, Floats
-from recovery.schema import ESTIMATE_COLUMNS, SUMMARY_PROBS, layouts_of
+from recovery.record import KEPT_DRAWS, QUANTILE_GRID, Floats
+from recovery.schema import SUMMARY_PROBS, layouts_of
 from recovery.store import Store
-
-Integers: TypeAlias = NDArray[np.int64]
-Flags: TypeAlias = NDArray[np.bool_]
 
 TIMES: Final = ("simulate_s", "sample_s", "rest_s")
 COUNTS: Final = (
@@ -26,67 +25,13 @@ COUNTS: Final = (
     "acceptance_rate", "gradient_evaluations",
 )  # fmt: skip
 _NUMBERS: Final = (*TIMES, *COUNTS)
-_PLACES: Final = """
-SELECT id, cell, seed, "index" FROM replicates ORDER BY cell, seed, "index"
-"""
-# Both names of columns and tables are this module's own.
+# Names of columns and tables are this module's own.
 _REPLICATES: Final = f"""
-SELECT id, status = 'ok', data_digest, coalesce(sampler, ''), coalesce(layout, 0), estimates,
-    {", ".join(_NUMBERS)} FROM replicates
+SELECT id, cell, seed, "index", status = 'ok', coalesce(layout, 0), {", ".join(_NUMBERS)}, estimates
+FROM replicates ORDER BY id
 """  # noqa: S608  (see above)
 _QUANTILES: Final = "SELECT replicate, quantiles FROM posteriors WHERE replicate <= ?"
-FITTED: Final = ("parameter", "deterministic")
-"""Kinds of parameters that a fit has draws of, unlike predictions."""
-
-
-class Run(NamedTuple):
-    """The replicates of one cell within a block: rows start to stop."""
-
-    position: int
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Block:
-    """The estimates of all complete replicates that have the same parameters.
-
-    Attributes
-    ----------
-    names, kinds : list of str
-        Of the parameters.
-    rows : array of int, shape (n,)
-        Places of the replicates in `Columns`, ascending.
-    values : array, shape (len(ESTIMATE_COLUMNS), n_parameters, n)
-    runs : list of Run
-        The cells, in order.
-    """
-
-    names: list[str]
-    kinds: list[str]
-    rows: Integers
-    values: Floats
-    runs: list[Run]
-
-    def column(self, name: str) -> Floats:
-        """Return one column, shape (n_parameters, n); a view."""
-        column: Floats = self.values[ESTIMATE_COLUMNS.index(name)]
-        return column
-
-    @cached_property
-    def fitted(self) -> Flags:
-        """Which parameters are no predictions."""
-        return np.array([kind in FITTED for kind in self.kinds], dtype=bool)
-
-    def worst(self, name: str) -> Floats:
-        """Return the largest r_hat, or the smallest ESS, of each replicate's fitted parameters.
-
-        Draws that are not finite have no ESS; none is what they are worth.
-        """
-        values = self.column(name)[self.fitted]
-        if name == "r_hat":
-            return np.asarray(np.fmax.reduce(values, axis=0))
-        return np.asarray(np.where(np.isnan(values), 0.0, values).min(axis=0))
+_TEXTS: Final = "SELECT id, sampler, data_digest FROM replicates WHERE id <= ?"
 
 
 class Columns:
@@ -101,7 +46,6 @@ class Columns:
     id, position, seed, index : array of int, shape (n,)
         Number in the store, cell, root seed, number under that seed.
     ok : array of bool, shape (n,)
-    sampler, data_digest : array of str and of bytes, shape (n,)
     numbers : mapping of str to array, shape (n,)
         `TIMES` in seconds and `COUNTS`; nan where a replicate failed before it had them.
     blocks : list of Block
@@ -110,13 +54,6 @@ class Columns:
     """
 
     def __init__(self, store: Store) -> None:
-        self.id, self.position, self.seed, self.index = _places(store)
-        n = len(self.id)
-        self.ok = np.zeros(n, dtype=bool)
-        self.sampler = np.full(n, "", dtype=object)
-        self.data_digest = np.full(n, b"", dtype=object)
-        self.numbers: dict[str, Floats] = {name: np.full(n, np.nan) for name in _NUMBERS}
-        self._by_id = np.argsort(self.id)
         self.failures: dict[int, tuple[str, str, str]] = {}
         try:
             self.blocks = self._read(store)
@@ -136,56 +73,81 @@ class Columns:
     def _places(self, ids: Sequence[int]) -> Integers:
         """Return the places of replicates by their numbers in the store."""
         wanted = np.array(ids, dtype=np.int64)
-        ascending = self.id[self._by_id]
-        at = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
-        if (ascending[at] != wanted).any():
+        if not len(self):
             raise ValueError("rows of a replicate that is not there")
-        return self._by_id[at]
+        at = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
+        if (self._ids[at] != wanted).any():
+            raise ValueError("rows of a replicate that is not there")
+        return self._place[at]
 
     def _read(self, store: Store) -> list[Block]:
-        layouts = layouts_of(store.rows("SELECT id, names, kinds FROM layouts ORDER BY id"))
-        sizes = dict(store.rows("SELECT layout, count(*) FROM replicates GROUP BY layout"))
-        width = len(ESTIMATE_COLUMNS)
-        values = {
-            number: np.empty((width, len(names), sizes.get(number, 0)))
-            for number, (names, _) in layouts.items()
-        }
-        rows = {n: np.empty(block.shape[2], dtype=np.int64) for n, block in values.items()}
-        filled = dict.fromkeys(layouts, 0)
-        for chunk in store.chunks(_REPLICATES):
-            ids, ok, digest, sampler, layout, blobs, *numbers = zip(*chunk, strict=True)
-            place = self._places(ids)
-            self.ok[place] = ok
-            self.data_digest[place] = digest
-            self.sampler[place] = sampler
-            for name, column in zip(_NUMBERS, numbers, strict=True):
-                self.numbers[name][place] = np.array(column, dtype=np.float64)
-            for number, mine in _by_layout(layout):
-                start = filled[number]
-                filled[number] = stop = start + len(mine)
-                block = values[number]
-                found = np.frombuffer(b"".join(blobs[i] for i in mine), dtype="<f8")
-                found = found.reshape(len(mine), *block.shape[:2])
-                block[:, :, start:stop] = np.moveaxis(found, 0, -1)
-                rows[number][start:stop] = place[mine]
-        return [
-            self._block(*layouts[number], rows[number], values[number])
-            for number in layouts
-            if filled[number]
-        ]
+        growing = _growing(store)
+        integers, numbers = [np.empty((6, 0), dtype=np.int64)], [np.empty((len(_NUMBERS), 0))]
+        for chunk in ahead(store, store.chunks(_REPLICATES)):
+            *columns, estimates = zip(*chunk, strict=True)
+            integers.append(np.array(columns[:6], dtype=np.int64))
+            numbers.append(np.array(columns[6:], dtype=np.float64))
+            for number, mine in _by_layout(integers[-1][5]):
+                growing[number].add(b"".join(compress(estimates, mine.tolist())))
+        self._ids, cell, seed, index, ok, layout = np.concatenate(integers, axis=1)
+        order = np.lexsort((index, seed, cell))
+        self._place = np.empty_like(order)
+        self._place[order] = np.arange(len(order))
+        self.id, self.position = self._ids[order], cell[order]
+        self.seed, self.index, self.ok = seed[order], index[order], ok[order] == 1
+        table = np.concatenate(numbers, axis=1)[:, order]
+        self.numbers: dict[str, Floats] = dict(zip(_NUMBERS, table, strict=True))
+        blocks = ((growing[n], self._place[mine]) for n, mine in _by_layout(layout))
+        return [block.done(place, self.position) for block, place in blocks]
 
-    def _block(self, names: list[str], kinds: list[str], rows: Integers, values: Floats) -> Block:
-        if (rows[1:] < rows[:-1]).any():
-            order = np.argsort(rows)
-            rows, values = rows[order], values[:, :, order]
-        positions = self.position[rows]
-        starts = np.flatnonzero(np.diff(positions, prepend=-1))
-        stops = [*starts[1:].tolist(), len(rows)]
-        runs = [
-            Run(int(positions[start]), start, stop)
-            for start, stop in zip(starts.tolist(), stops, strict=True)
-        ]
-        return Block(names, kinds, rows, values, runs)
+    def column(self, name: str) -> list[Floats]:
+        """Return one column of every block, shape (n_parameters, n) each; views."""
+        return [block.column(name) for block in self.blocks]
+
+    @cached_property
+    def groups(self) -> dict[tuple[int, str], Group]:
+        """The estimates by cell and parameter: cells in order, parameters as in the model."""
+        found: dict[tuple[int, str], Group] = {}
+        for number, block in enumerate(self.blocks):
+            for position, start, stop in block.runs:
+                for j, (name, kind) in enumerate(zip(block.names, block.kinds, strict=True)):
+                    group = found.setdefault((position, name), Group(position, name, kind, []))
+                    group.add(number, j, slice(start, stop), block.rows[start:stop])
+        return dict(sorted(found.items(), key=lambda item: item[0][0]))
+
+    def ranks(self, position: int, parameter: str) -> tuple[Floats, int]:
+        """Return the ranks of the truths of a cell and parameter, and among how many draws.
+
+        Fits that ended early may have kept fewer draws than others. The ranks of a cell are then
+        made anew, among the fewest, from the probability integral transform, which is uniform
+        whatever that number.
+        """
+        group = self.groups[position, parameter]
+        among = self._ranked_among[group.places]
+        fewest = int(among.min())
+        if (among == fewest).all():
+            return group.of(self.column("rank")), fewest
+        return np.floor(group.of(self.column("pit")) * (fewest + 1)), fewest
+
+    @cached_property
+    def _ranked_among(self) -> Floats:
+        drawn = self.numbers["chains"] * self.numbers["draws"]
+        return np.fmin(drawn, KEPT_DRAWS)
+
+    def flat(self, columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Put a column of every block, (n_parameters, n) each, into one, in the order of tables."""
+        if not columns:
+            return np.empty(0)
+        flat = np.concatenate([np.ravel(column, order="F") for column in columns])
+        return flat if self._order is None else flat[self._order]
+
+    @cached_property
+    def _order(self) -> NDArray[np.intp] | None:
+        """Where rows of several blocks go: replicates in their order; None for a single block."""
+        if len(self.blocks) < 2:
+            return None
+        place = np.concatenate([np.repeat(b.rows, len(b.names)) for b in self.blocks])
+        return np.argsort(place, kind="stable")
 
     def worst(self, name: str) -> Floats:
         """Return the worst r_hat or ESS of each replicate; nan where there are no estimates."""
@@ -203,7 +165,7 @@ class Columns:
         """
         for known in SUMMARY_PROBS:
             if abs(known - prob) < 1e-12:
-                return [block.column(f"q{known}") for block in self.blocks]
+                return self.column(f"q{known}")
         below, share = _grid_place(prob)
         found = [np.empty((len(b.names), len(b.rows))) for b in self.blocks]
         owner = np.zeros(len(self), dtype=np.int64)  # 0: no estimates
@@ -216,37 +178,41 @@ class Columns:
         for chunk in store.chunks(_QUANTILES, (newest,)):
             ids, blobs = zip(*chunk, strict=True)
             place = self._places(ids)
-            for number, mine in _by_layout(owner[place].tolist()):
-                grid = np.frombuffer(b"".join(blobs[i] for i in mine), dtype="<f8")
-                grid = grid.reshape(len(mine), -1, len(QUANTILE_GRID))
+            for number, mine in _by_layout(owner[place]):
+                grid = np.frombuffer(b"".join(compress(blobs, mine.tolist())), dtype="<f8")
+                grid = grid.reshape(np.count_nonzero(mine), -1, len(QUANTILE_GRID))
                 value = grid[..., below]
                 if share:
                     value = (1 - share) * value + share * grid[..., below + 1]
                 found[number - 1][:, row[place[mine]]] = value.T
         return found
 
+    def texts(self, store: Store) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+        """Read the sampler's name and the digest of the data of every replicate."""
+        sampler, digest = np.full((2, len(self)), None, dtype=object)
+        newest = int(self.id.max(initial=0))
+        for chunk in store.chunks(_TEXTS, (newest,)):
+            ids, names, digests = zip(*chunk, strict=True)
+            place = self._places(ids)
+            sampler[place] = [name or "" for name in names]
+            digest[place] = [one.hex() for one in digests]
+        return sampler, digest
 
-def _places(store: Store) -> tuple[Integers, Integers, Integers, Integers]:
-    (count,) = store.rows("SELECT count(*) FROM replicates")[0]
-    places = np.empty((count, 4), dtype=np.int64)
-    start = 0
-    for chunk in store.chunks(_PLACES):
-        places[start : start + len(chunk)] = chunk
-        start += len(chunk)
-    identity, position, seed, index = np.ascontiguousarray(places.T)
-    return identity, position, seed, index
+
+def _growing(store: Store) -> dict[int, Growing]:
+    layouts = layouts_of(store.rows("SELECT id, names, kinds FROM layouts ORDER BY id"))
+    if len(layouts) == 1:  # all that is complete: an index tells at once how many there may be
+        sizes = dict.fromkeys(layouts, store.rows("SELECT count(*) FROM replicates")[0][0])
+    else:
+        sizes = dict(store.rows("SELECT layout, count(*) FROM replicates GROUP BY layout"))
+    return {number: Growing(*known, sizes.get(number, 0)) for number, known in layouts.items()}
 
 
-def _by_layout(layout: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-    """Return the places of each layout; 0 and below are none."""
-    first = layout[0]
-    if first > 0 and layout.count(first) == len(layout):
-        yield first, list(range(len(layout)))
-        return
-    groups: dict[int, list[int]] = {}
-    for i, number in enumerate(layout):
-        groups.setdefault(number, []).append(i)
-    yield from ((number, mine) for number, mine in groups.items() if number > 0)
+def _by_layout(layout: Integers) -> Iterator[tuple[int, Flags]]:
+    """Return which rows have each layout; 0 is none."""
+    for number in np.unique(layout).tolist():
+        if number:
+            yield number, layout == number
 
 
 def _grid_place(prob: float) -> tuple[int, float]:

@@ -24,7 +24,7 @@ def provenance(command: str, workers: int, scenario_file: str | None) -> dict[st
         The commit is that of the repository this file lies in.
     """
     return {
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         "command": command,
         "workers": workers,
         "python": platform.python_version(),

@@ -2,19 +2,20 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from recovery.columns import TIMES, Columns
-from recovery.errors import SettingsError
-from recovery.measures import performance
+from recovery.errors import SettingsError, StoreConflict
 from recovery.record import QUANTILE_GRID, Floats
 from recovery.store import Store
+from recovery.summary import summarise
 from recovery.thresholds import flags
 
 if TYPE_CHECKING:
@@ -49,15 +50,13 @@ class Results:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        store = Store.read(folder)
-        try:
-            with store.snapshot():
-                self.identity = store.identity()
-                self._cells = store.cells()
-                self.sessions = store.sessions()
-                self._load(store)
-        finally:
-            store.close()
+        with closing(Store.read(folder)) as store, store.snapshot():
+            self.identity = store.identity()
+            self._cells = store.cells()
+            self.sessions = store.sessions()
+            self._origin = store.origin()
+            self._load(store)
+        self._measured: dict[tuple[tuple[float, ...], str], pd.DataFrame] = {}
         self.axes: list[str] = list(self.identity.get("axes", []))
 
     @classmethod
@@ -97,6 +96,11 @@ class Results:
         return frame
 
     @property
+    def settings(self) -> list[dict[str, Any]]:
+        """How the fits of each cell are sampled, in the order of `cells`."""
+        return [cell["settings"] for cell in self._cells]
+
+    @property
     def problems(self) -> dict[str, dict[str, Any]]:
         """What the problem of each cell consists of, by the cell's digest."""
         return {cell["digest"]: cell["problem"] for cell in self._cells}
@@ -131,31 +135,36 @@ class Results:
         thresholds a fit has crossed.
         """
         columns, fits = self.columns, self.fits
-        digests = [cell["digest"] for cell in self._cells]
-        places = zip(
-            columns.position.tolist(), columns.seed.tolist(), columns.index.tolist(), strict=True
-        )
         stage, error, traceback = np.full((3, len(columns)), None, dtype=object)
         for place, failure in columns.failures.items():
             stage[place], error[place], traceback[place] = failure
+        with self._opened() as store:
+            sampler, data_digest = columns.texts(store)
         frame = pd.DataFrame(
             {
                 "position": columns.position,
                 "seed": columns.seed,
                 "replicate": columns.index,
-                "key": [f"{digests[cell]}-{seed}-{index}" for cell, seed, index in places],
+                "key": self.keys(np.arange(len(columns))),
                 "status": np.where(columns.ok, "ok", "failed").astype(object),
                 "stage": stage,
                 "error": error,
                 "traceback": traceback,
-                "sampler": columns.sampler,
+                "sampler": sampler,
                 **{name: fits[name] for name in fits if name not in ("position", "ok")},
-                "data_digest": [digest.hex() for digest in columns.data_digest],
+                "data_digest": data_digest,
             }
         )
         # A swept sampler setting is a column already, as an axis.
         doubled = [axis for axis in self.axes if axis in frame.columns]
         return self._with_levels(frame.drop(columns=doubled))
+
+    def keys(self, places: NDArray[np.int64]) -> list[str]:
+        """Return the names of replicates that never change, given their rows in `fits`."""
+        columns, digests = self.columns, [cell["digest"] for cell in self._cells]
+        named = zip(*(c[places].tolist() for c in (columns.position, columns.seed, columns.index)),
+                    strict=True)  # fmt: skip
+        return [f"{digests[position]}-{seed}-{index}" for position, seed, index in named]
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
@@ -168,39 +177,76 @@ class Results:
         """
         columns, blocks = self.columns, self.columns.blocks
         places = [np.broadcast_to(b.rows, (len(b.names), len(b.rows))) for b in blocks]
-        place = self._flat(places).astype(np.intp)
+        place = self.columns.flat(places).astype(np.intp)
         lower, upper = self.intervals(0.9)
         values = {
             "position": columns.position[place],
             "seed": columns.seed[place],
             "replicate": columns.index[place],
-            "parameter": self._flat([_names(b.names, len(b.rows)) for b in blocks]).astype(object),
-            "kind": self._flat([_names(b.kinds, len(b.rows)) for b in blocks]).astype(object),
-            **{n: self._flat([b.column(n) for b in blocks]) for n in ("truth", *_ESTIMATES)},
+            "parameter": self.columns.flat([_names(b.names, len(b.rows)) for b in blocks]).astype(
+                object
+            ),
+            "kind": self.columns.flat([_names(b.kinds, len(b.rows)) for b in blocks]).astype(
+                object
+            ),
+            **{n: self.columns.flat([b.column(n) for b in blocks]) for n in ("truth", *_ESTIMATES)},
         }
         frame = pd.DataFrame(values).astype({"rank": "Int64"})
         at = frame.columns.get_loc("sd")
         assert isinstance(at, int)
-        frame.insert(at + 1, "median", self._flat([b.column("q0.5") for b in blocks]))
+        frame.insert(at + 1, "median", self.columns.flat([b.column("q0.5") for b in blocks]))
         frame.insert(at + 2, "eti_90_lower", lower)
         frame.insert(at + 3, "eti_90_upper", upper)
         return self._with_levels(frame)
 
-    def _flat(self, columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """Put a column of every block, (n_parameters, n) each, into one, in the order of rows."""
-        if not columns:
-            return np.empty(0)
-        flat = np.concatenate([np.ravel(column, order="F") for column in columns])
-        return flat if self._order is None else flat[self._order]
+    # --- one row per cell, its replicates as arrays ---------------------------------------------
 
     @cached_property
-    def _order(self) -> NDArray[np.intp] | None:
-        """Where rows of several blocks go: replicates in their order; None for a single block."""
-        blocks = self.columns.blocks
-        if len(blocks) < 2:
-            return None
-        place = np.concatenate([np.repeat(b.rows, len(b.names)) for b in blocks])
-        return np.argsort(place, kind="stable")
+    def fits_by_cell(self) -> pd.DataFrame:
+        """One row per cell, with an array over its complete fits in each of a few columns.
+
+        Columns: axes, ``truth_mode``, then ``r_hat_max``, ``ess_bulk_min``, ``ess_tail_min``,
+        ``wall_s`` and ``ess_bulk_per_s`` as in `fits`; cells without a complete fit have no row.
+        """
+        ok = self.columns.ok
+        position = self.columns.position[ok]
+        starts = np.flatnonzero(np.diff(position, prepend=-1))
+        frame = pd.DataFrame({"position": position[starts]})
+        for name in (*(name for name, _ in _WORST), "wall_s", "ess_bulk_per_s"):
+            column = self.fits[name].to_numpy(float)[ok]
+            frame[name] = _objects(np.split(column, starts[1:])[: len(starts)])
+        return self._with_levels(frame)
+
+    @cached_property
+    def estimates_by_cell(self) -> pd.DataFrame:
+        """One row per cell and parameter, with an array over its complete fits in each column.
+
+        Columns: axes, ``truth_mode``, ``parameter``, ``kind``, ``ranked_among``, then the arrays
+        ``truth``, ``mean``, ``sd``, ``eti_90_lower``, ``eti_90_upper`` and ``rank``: the same
+        numbers as in `estimates`, without a row for each. ``rank`` is among ``ranked_among``
+        draws, see `Columns.ranks`.
+        """
+        groups = self.columns.groups
+        ranked = [self.columns.ranks(*key) for key in groups]
+        lower, upper = self._intervals(0.9)
+        columns = {name: self.columns.column(name) for name in ("truth", "mean", "sd")}
+        columns |= {"eti_90_lower": lower, "eti_90_upper": upper}
+        frame = pd.DataFrame(
+            {
+                "position": [group.position for group in groups.values()],
+                "parameter": [group.parameter for group in groups.values()],
+                "kind": pd.Series([group.kind for group in groups.values()], dtype=object),
+                "ranked_among": [among for _, among in ranked],
+            }
+            | {
+                n: _objects([g.of(column) for g in groups.values()])
+                for n, column in columns.items()
+            }
+            | {"rank": _objects([rank for rank, _ in ranked])}
+        )
+        return self._with_levels(frame)
+
+    # --- intervals and priors -------------------------------------------------------------------
 
     def intervals(self, ci_prob: float) -> tuple[Floats, Floats]:
         """Return equal-tailed intervals of any level, a pair of arrays in the order of `estimates`.
@@ -217,17 +263,25 @@ class Results:
             If the level is out of range.
         """
         lower, upper = self._intervals(ci_prob)
-        return self._flat(lower), self._flat(upper)
+        return self.columns.flat(lower), self.columns.flat(upper)
 
     def _intervals(self, ci_prob: float) -> tuple[list[Floats], list[Floats]]:
         if not 0 < ci_prob <= 1 - 2 * QUANTILE_GRID[0]:
             raise SettingsError(f"ci_prob: {ci_prob!r} is not allowed; give 0 < ci_prob <= 0.998")
         tail = (1 - ci_prob) / 2
-        store = Store.read(self.folder)
-        try:
+        with self._opened() as store:
             return self.columns.quantiles(store, tail), self.columns.quantiles(store, 1 - tail)
-        finally:
-            store.close()
+
+    @contextmanager
+    def _opened(self) -> Iterator[Store]:
+        """Open the store again, which may have grown, but must not be another one."""
+        with closing(Store.read(self.folder)) as store:
+            if store.origin() != self._origin:
+                raise StoreConflict(
+                    f"{self.folder}: holds another run than the one that was read; read it again "
+                    "with Results(folder)"
+                )
+            yield store
 
     @cached_property
     def priors(self) -> pd.DataFrame:
@@ -277,47 +331,17 @@ class Results:
             One column per axis, then ``truth`` (the truth mode), ``parameter``, ``measure``,
             ``estimate``, ``mcse`` and ``n``, the number of replicates used.
         """
-        intervals = {prob: self._intervals(prob) for prob in ci_probs}
-        moments = [[b.column(n) for b in self.columns.blocks] for n in ("mean", "sd", "truth")]
-        rows = []
-        for position, parameter, parts in self._groups(fits):
-            prior = self._prior(position, parameter)
-            mean, sd, truth = (_gather(parts, column) for column in moments)
-            ends = {
-                prob: (_gather(parts, low), _gather(parts, high))
-                for prob, (low, high) in intervals.items()
-            }
-            relative_se = prior.get("variance_relative_se", 0.0)
-            measured = performance(mean, sd, truth, ends, prior.get("sd"), relative_se)
-            rows += [(position, parameter, name, *value) for name, value in measured.items()]
-        columns = ["position", "parameter", "measure", "estimate", "mcse", "n"]
-        return self._with_levels(pd.DataFrame(rows, columns=columns), "truth")
-
-    def _groups(self, fits: str) -> Iterator[tuple[int, str, "list[_Part]"]]:
-        """Go through cells and parameters: where in the blocks their replicates are."""
         if fits not in ("all", "clean"):
             raise SettingsError(f"fits: {fits!r} is not allowed; give 'all' or 'clean'")
-        clean = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
-        groups: dict[tuple[int, str, str], list[_Part]] = {}
-        for number, block in enumerate(self.columns.blocks):
-            for position, start, stop in block.runs:
-                rows: slice | NDArray[np.intp] = slice(start, stop)
-                if clean is not None:
-                    rows = start + np.flatnonzero(clean[block.rows[start:stop]])
-                    if not rows.size:
-                        continue
-                for j, key in enumerate(zip(block.names, block.kinds, strict=True)):
-                    groups.setdefault((position, *key), []).append(_Part(number, j, rows))
-        # By cell; the parameters of a cell stay in the order of the model.
-        for (position, parameter, _), parts in sorted(groups.items(), key=lambda item: item[0][0]):
-            yield position, parameter, parts
-
-    @cached_property
-    def _priors_by_name(self) -> list[dict[str, dict[str, Any]]]:
-        return [{prior["parameter"]: prior for prior in cell["priors"]} for cell in self._cells]
-
-    def _prior(self, position: int, parameter: str) -> dict[str, Any]:
-        return self._priors_by_name[position].get(parameter, {})
+        key = (tuple(ci_probs), fits)
+        if key not in self._measured:
+            clean = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
+            intervals = {prob: self._intervals(prob) for prob in ci_probs}
+            rows = summarise(self.columns, intervals, self._cells, clean)
+            columns = ["position", "parameter", "measure", "estimate", "mcse", "n"]
+            frame = pd.DataFrame(list(rows), columns=columns)
+            self._measured[key] = self._with_levels(frame, "truth")
+        return self._measured[key].copy()
 
     def diagnostics(self) -> pd.DataFrame:
         """Return convergence per cell: how many fits there are, how many failed, the worst values.
@@ -352,10 +376,12 @@ class Results:
         ``gradient_evaluations``, ``ess_bulk_per_s``, ``ess_bulk_per_gradient``, the last three
         and ``wall_s`` each with the Monte Carlo standard error of the mean (``_mcse``).
         """
-        grouped = self.fits[self.fits["ok"]].groupby("position", sort=True)
+        names = ["simulate_s", "sample_s", "rest_s", "wall_s", "gradient_evaluations",
+                 "ess_bulk_per_s", "ess_bulk_per_gradient"]  # fmt: skip
+        fits = self.fits[["position", *names]][self.columns.ok]
+        grouped = fits.groupby("position", sort=True)
         table = pd.DataFrame({"n_ok": grouped.size()})
-        for name in ("simulate_s", "sample_s", "rest_s", "wall_s", "gradient_evaluations",
-                     "ess_bulk_per_s", "ess_bulk_per_gradient"):  # fmt: skip
+        for name in names:
             table[name] = grouped[name].mean()
             if name not in ("simulate_s", "sample_s", "rest_s"):
                 table[f"{name}_mcse"] = grouped[name].std(ddof=1) / np.sqrt(grouped[name].count())
@@ -379,18 +405,12 @@ class Results:
         return xr.Dataset.from_dataframe(frame)
 
 
-class _Part(NamedTuple):
-    """Some replicates of one parameter within a block."""
-
-    block: int
-    parameter: int
-    rows: "slice | NDArray[np.intp]"
-
-
-def _gather(parts: Sequence[_Part], columns: Sequence[Floats]) -> Floats:
-    """Return one column of one parameter in one cell, given that column of every block."""
-    found = [columns[block][parameter, rows] for block, parameter, rows in parts]
-    return found[0] if len(found) == 1 else np.concatenate(found)
+def _objects(arrays: Sequence[Floats]) -> NDArray[np.object_]:
+    """Return a column of arrays."""
+    column = np.empty(len(arrays), dtype=object)
+    for i, array in enumerate(arrays):
+        column[i] = array
+    return column
 
 
 def _names(names: Sequence[str], count: int) -> NDArray[np.object_]:

@@ -232,3 +232,8 @@ class Store:
             {**json.loads(provenance), "execution": json.loads(execution or "{}")}
             for provenance, execution in rows
         ]
+
+    def origin(self) -> str:
+        """Return how the first session began, which tells this run from any other."""
+        rows = self.rows("SELECT provenance FROM sessions ORDER BY id LIMIT 1")
+        return str(rows[0][0]) if rows else ""

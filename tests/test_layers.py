@@ -10,9 +10,12 @@ PACKAGE = Path(__file__).parents[1] / "recovery"
 # From the bottom up: a module imports only what stands before it (its own folder aside).
 LAYERS = [
     "errors",
+    "importing",
     "shares",
     "measures",
     "calibration",
+    "ordering",
+    "autocorrelation",
     "diagnostics",
     "thresholds",
     "scenario",
@@ -23,7 +26,10 @@ LAYERS = [
     "schema",
     "database",
     "store",
+    "ahead",
+    "blocks",
     "columns",
+    "summary",
     "conflict",
     "precision",
     "agenda",
@@ -46,7 +52,17 @@ LAYERS = [
 PYMC_ROOMS = {"engine", "scenarios", "testing"}
 HEAVY = {"pymc", "pytensor", "nutpie", "arviz"}
 # What these import at once decides how soon the command line answers.
-LIGHT = {"errors", "scenario", "loading", "store", "record", "status", "cli", "__init__"}
+LIGHT = {
+    "errors",
+    "importing",
+    "scenario",
+    "loading",
+    "store",
+    "record",
+    "status",
+    "cli",
+    "__init__",
+}
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 

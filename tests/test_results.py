@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recovery import Results
-from recovery.errors import SettingsError
+from recovery.errors import SettingsError, StoreConflict
 from recovery.record import QUANTILE_GRID
 from recovery.shares import binomial_interval
 from recovery.testing import ExactSampler
@@ -158,3 +159,39 @@ def test_clean_measures_leave_out_flagged_fits_and_say_how_many_remain(run_line:
     of_bias = "measure == 'bias'"
     assert set(results.measures(fits="all").query(of_bias)["n"]) == {40}
     assert set(results.measures(fits="clean").query(of_bias)["n"]) == {40 - flagged}
+
+
+@pytest.mark.parametrize("truth", ["fixed", "prior"])
+def test_the_arrays_of_a_cell_are_the_rows_of_the_wide_frames(results: Results, truth: str) -> None:
+    where = {"trials": 10, "truth_mode": truth}
+    rows = results.estimates.query(f"trials == 10 and truth_mode == {truth!r}")
+    cells = results.estimates_by_cell
+    for name in ("betas[left]", "total"):
+        of_name = rows[rows["parameter"] == name]
+        (cell,) = cells[
+            (cells[list(where)] == pd.Series(where)).all(axis=1) & (cells["parameter"] == name)
+        ].to_dict("records")
+        for column in ("truth", "mean", "sd", "eti_90_lower", "eti_90_upper", "rank"):
+            assert np.array_equal(cell[column], of_name[column].to_numpy(float))
+        assert cell["ranked_among"] == 99
+    fits = results.replicates.query(f"trials == 10 and truth_mode == {truth!r}")
+    (cell,) = results.fits_by_cell.query(f"trials == 10 and truth_mode == {truth!r}").to_dict(
+        "records"
+    )
+    for column in ("r_hat_max", "ess_bulk_min", "ess_tail_min", "wall_s", "ess_bulk_per_s"):
+        assert np.array_equal(cell[column], fits[column].to_numpy())
+
+
+def test_a_frame_of_measures_is_the_readers_own(results: Results) -> None:
+    first = results.measures()
+    first["estimate"] = 0.0
+    assert (results.measures()["estimate"] != 0).any()
+
+
+def test_what_is_read_later_is_never_of_another_run(run_line: Run) -> None:
+    results = run_line()
+    run_line(fresh=True)
+    with pytest.raises(StoreConflict, match="read it again"):
+        _ = results.replicates
+    with pytest.raises(StoreConflict, match="read it again"):
+        results.intervals(0.42)

@@ -1,73 +1,71 @@
 """Figures of all fits of a run: ranks, convergence and cost."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Final
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
+from recovery.calibration import Counts
 from recovery.plots import findings
-from recovery.plots.cost import plot_ess_per_second, plot_wall_time
-from recovery.plots.diagnostics import plot_ess, plot_r_hat
-from recovery.plots.frames import levels_of
+from recovery.plots.cost import ESS_PER_SECOND, WALL_TIME, draw_cost
+from recovery.plots.diagnostics import draw_ess, draw_r_hat
+from recovery.plots.frames import Flags, Floats, among, arrays, known, levels_of
 from recovery.plots.grid import Grid, Made, described, name_panel
-from recovery.plots.rank import leaves_band, plot_rank_ecdf
+from recovery.plots.rank import draw_ecdfs, leaves_band
 from recovery.plots.text import distinct
 from recovery.plots.view import MOST_PARAMETERS, TRUTH, View, farthest, left_out, swept
-from recovery.record import KEPT_DRAWS
 
 CI_PROB = 0.9
 ALPHA = 0.05
 _MOST_COLOURS = 12  # levels of hue told apart where every cell is shown
+_RANKED: Final = ("rank", "mean", "sd")
+_Draw = Callable[[Axes, pd.DataFrame, str | None, str | None], None]
+_DRAWN: Final[dict[str, _Draw]] = {
+    "r_hat_max": draw_r_hat,
+    "ess_bulk_min": partial(draw_ess, kind="bulk"),
+    "ess_tail_min": partial(draw_ess, kind="tail"),
+}
 
 
-def ranks(
-    replicates: pd.DataFrame, measures: pd.DataFrame, estimates: pd.DataFrame, axes: Sequence[str]
-) -> Made | None:
+def ranks(estimates: pd.DataFrame, measures: pd.DataFrame, axes: Sequence[str]) -> Made | None:
     """Draw the ECDF of ranks in truth mode prior, a panel per parameter and a line per cell."""
-    rows = estimates[(estimates["truth_mode"] == "prior") & estimates["rank"].notna()]
-    rows = rows[np.isfinite(rows["mean"]) & np.isfinite(rows["sd"]) & (rows["sd"] > 0)]
+    rows = estimates[estimates["truth_mode"] == "prior"]
+    found = [_usable(*columns) for columns in zip(*(rows[c] for c in _RANKED), strict=True)]
+    rows = rows.assign(rank=arrays(found))[[rank.size > 0 for rank in found]]
     if rows.empty:
         return None
-    rows, n_draws, limits = _equally_ranked(rows, replicates, axes)
+    n_draws = int(rows["ranked_among"].max())
+    equally = rows["ranked_among"] == n_draws
+    limits = [] if equally.all() else ["cells with fewer draws left out"]
+    rows = rows[equally]
     there = [str(name) for name in rows["parameter"].unique()]
     names = farthest(measures[measures["truth"] == "prior"], there, MOST_PARAMETERS, CI_PROB)
     limits = [*left_out(there, names), *limits]
     grid = Grid.of(len(names), share="y")
     labels = dict(zip(there, distinct(there), strict=True))
     for name, ax in zip(names, grid.panels, strict=True):
-        plot_rank_ecdf(rows, name, n_draws=n_draws, alpha=ALPHA, ax=ax)
+        of_name = rows.loc[rows["parameter"] == name, "rank"].tolist()
+        draw_ecdfs(ax, name, of_name, n_draws, ALPHA)
         name_panel(ax, labels[name])
-    lines = [
-        cell.to_numpy(np.int64)
-        for _, cell in rows.groupby(["parameter", *axes], sort=False, dropna=False)["rank"]
-    ]
-    leaving = sum(leaves_band(line, n_draws, ALPHA) for line in lines)
+    leaving = sum(leaves_band(line, n_draws, ALPHA) for line in rows["rank"].tolist())
     title = "ECDF of the ranks less that of uniform ranks, truth drawn from the prior"
     notes = [*limits, "a line per cell, each with its own exact 95 % band"]
-    finding = findings.of_ranks(leaving, len(lines), len(there), ALPHA)
+    finding = findings.of_ranks(leaving, len(rows), len(there), ALPHA)
     return "rank-ecdf", grid.finish(title, notes, share="y"), described(title, limits, finding)
 
 
-def _equally_ranked(
-    rows: pd.DataFrame, replicates: pd.DataFrame, axes: Sequence[str]
-) -> tuple[pd.DataFrame, int, list[str]]:
-    """Return the estimates ranked among the most draws, that number, and a note on the others."""
-    keys = [*axes, "truth_mode", "seed", "replicate"]
-    fits = replicates[replicates["status"] == "ok"]
-    drawn = (fits["chains"] * fits["draws"]).clip(upper=KEPT_DRAWS).fillna(KEPT_DRAWS)
-    joined = rows.merge(fits[keys].assign(ranked_among=drawn), on=keys, how="left")
-    among = joined["ranked_among"].fillna(KEPT_DRAWS)
-    most = int(among.max())
-    if (among == most).all():
-        return rows, most, []
-    return joined[among == most], most, ["cells with fewer draws left out"]
+def _usable(rank: Floats, mean: Floats, sd: Floats) -> Counts:
+    """Return the ranks of estimates that are finite and have a spread."""
+    usable = np.isfinite(rank) & np.isfinite(mean) & np.isfinite(sd) & (sd > 0)
+    return rank[usable].astype(np.int64)
 
 
-def convergence(replicates: pd.DataFrame, axes: Sequence[str]) -> Made | None:
+def convergence(fits: pd.DataFrame, axes: Sequence[str]) -> Made | None:
     """Draw r_hat and ESS of all complete fits, a row each and a column per truth mode."""
-    fits = replicates[replicates["status"] == "ok"]
-    columns = [c for c in ("r_hat_max", "ess_bulk_min", "ess_tail_min") if fits[c].notna().any()]
+    columns = [c for c in _DRAWN if any(known(values).any() for values in fits[c].tolist())]
     if not columns:
         return None
     modes = [mode for mode in TRUTH if (fits["truth_mode"] == mode).any()]
@@ -78,16 +76,11 @@ def convergence(replicates: pd.DataFrame, axes: Sequence[str]) -> Made | None:
     pooled = [axis for axis in swept(fits, axes) if axis not in (view.x, hue)]
     limits = [f"all levels of {', '.join(pooled)} together"] if pooled else []
     grid = Grid.of(len(columns) * len(modes), len(modes), height=2.3)
-    draw: dict[str, Callable[..., Any]] = {
-        "r_hat_max": plot_r_hat,
-        "ess_bulk_min": plot_ess,
-        "ess_tail_min": lambda *args, **more: plot_ess(*args, kind="tail", **more),
-    }
     for i, ax in enumerate(grid.panels):
         column, mode = columns[i // len(modes)], modes[i % len(modes)]
-        part = fits[fits["truth_mode"] == mode]
-        if part[column].notna().any():
-            draw[column](part, view.x, hue=hue, ax=ax)
+        part = among(fits[fits["truth_mode"] == mode], column, known)
+        if len(part):
+            _DRAWN[column](ax, part, view.x, hue)
         else:
             ax.set_axis_off()
         if i < len(modes) and len(modes) > 1:
@@ -102,22 +95,24 @@ def convergence(replicates: pd.DataFrame, axes: Sequence[str]) -> Made | None:
     return "diagnostics", grid.finish(title, notes, share="rows"), text
 
 
-def cost(replicates: pd.DataFrame, axes: Sequence[str]) -> Made | None:
+def cost(fits: pd.DataFrame, axes: Sequence[str]) -> Made | None:
     """Draw wall time and ESS per second, a row each and a column per truth mode."""
-    fits = replicates[(replicates["status"] == "ok") & (replicates["wall_s"] > 0)]
+    fits = among(fits, "wall_s", _positive)
     if fits.empty:
         return None
     view = View.of(fits, axes)
     fits, x = view.rows(fits), view.x or "truth_mode"
     modes = [mode for mode in TRUTH if (fits["truth_mode"] == mode).any()]
     parts = [fits] if view.x is None else [fits[fits["truth_mode"] == mode] for mode in modes]
-    draw = [plot_wall_time]
-    if all((np.isfinite(p["ess_bulk_per_s"]) & (p["ess_bulk_per_s"] > 0)).any() for p in parts):
-        draw.append(plot_ess_per_second)
+    costs = [WALL_TIME]
+    if all(len(among(part, ESS_PER_SECOND[0], _positive)) for part in parts):
+        costs.append(ESS_PER_SECOND)
     by_mode = len(parts) > 1
-    grid = Grid.of(len(draw) * len(parts), len(parts) if by_mode else len(draw), height=2.6)
+    grid = Grid.of(len(costs) * len(parts), len(parts) if by_mode else len(costs), height=2.6)
     for i, ax in enumerate(grid.panels):
-        draw[i // len(parts)](parts[i % len(parts)], x, hue=view.hue, ax=ax)
+        column, label = costs[i // len(parts)]
+        part = among(parts[i % len(parts)], column, _positive)
+        draw_cost(ax, part, x, view.hue, column, label)
         if by_mode and i < len(parts):
             ax.set_title(TRUTH[modes[i]])
     title = "Wall time per fit, and effective draws per second of sampling"
@@ -125,3 +120,7 @@ def cost(replicates: pd.DataFrame, axes: Sequence[str]) -> Made | None:
     finding = findings.of_cost(fits, swept(fits, [*axes, "truth_mode"]))
     text = described(title + view.against, view.notes, finding)
     return "cost", grid.finish(title, notes, share="rows" if by_mode else ""), text
+
+
+def _positive(values: Floats) -> Flags:
+    return np.isfinite(values) & (values > 0)

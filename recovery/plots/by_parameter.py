@@ -1,18 +1,18 @@
 """Figures of the parameters of one truth mode: coverage, recovery, bias and contraction."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recovery.plots import findings
 from recovery.plots.bias import LABELS, plot_bias
-from recovery.plots.contraction import plot_contraction, suits_log, z_and_contraction
+from recovery.plots.contraction import Points, draw_contraction, suits_log, z_and_contraction
 from recovery.plots.coverage import plot_coverage
-from recovery.plots.frames import evenly, is_level, levels_of
+from recovery.plots.frames import arrays, evenly, is_level, joined, levels_of
 from recovery.plots.grid import Grid, Made, described, name_panel
-from recovery.plots.recovery import plot_recovery
+from recovery.plots.recovery import draw_recovery
 from recovery.plots.style import PALETTE
 from recovery.plots.text import distinct, inert, level_text, shorten
 from recovery.plots.view import MOST_PARAMETERS, TRUTH, View, farthest, left_out, swept
@@ -20,6 +20,7 @@ from recovery.plots.view import MOST_PARAMETERS, TRUTH, View, farthest, left_out
 CI_PROB = 0.9
 _MOST_CELLS = 6  # panels of contraction
 _BUSY = 24  # points in one panel from which it needs room
+_RECOVERED = ("truth", "mean", "eti_90_lower", "eti_90_upper")
 
 
 class Part:
@@ -116,8 +117,7 @@ def recovery(part: Part) -> Made | None:
     """Draw each replicate beside its truth, a panel per parameter and up to three cells."""
     names, x = part.shown, part.view.x
     limits = left_out(part.names, names)
-    values = part.estimates[["truth", "mean", "eti_90_lower", "eti_90_upper"]].to_numpy(float)
-    rows = part.estimates[np.isfinite(values).all(axis=1)]
+    rows = _finite(part.estimates)
     if rows.empty:
         return None
     for axis in part.swept:
@@ -131,7 +131,7 @@ def recovery(part: Part) -> Made | None:
     aligned = len(cells) > 1 and len(panels) == len(names) * len(cells)
     grid = Grid.of(len(panels), len(cells) if aligned else None)
     for (name, level, cell), ax in zip(panels, grid.panels, strict=True):
-        plot_recovery(cell, name, ax=ax)
+        draw_recovery(ax, name, *(joined(cell[column]) for column in _RECOVERED))
         at = "" if x is None else f", {x} = {shorten(level_text(level))}"
         name_panel(ax, part.labels[name] + at)
     title = f"Posterior mean and 90 % interval of each replicate, {part.truth}"
@@ -140,23 +140,30 @@ def recovery(part: Part) -> Made | None:
     return f"recovery-{part.mode}", grid.finish(title, limits), text
 
 
+def _finite(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have a finite replicate, without the others in their arrays."""
+    columns = [np.array(values) for values in zip(*(estimates[c] for c in _RECOVERED), strict=True)]
+    columns = [column[:, np.isfinite(column).all(axis=0)] for column in columns]
+    made = {name: arrays([column[i] for column in columns]) for i, name in enumerate(_RECOVERED)}
+    return estimates.assign(**made)[[column.size > 0 for column in columns]]
+
+
 def contraction(part: Part) -> Made | None:
     """Draw z-score against contraction, a panel per level of the axis with the most levels."""
-    points = z_and_contraction(part.estimates, part.priors)
-    if points.empty:
+    rows = z_and_contraction(part.estimates, part.priors)
+    if rows.empty:
         return None
-    there = [str(name) for name in points["parameter"].unique()]
+    there = [str(name) for name in rows["parameter"].unique()]
     names = farthest(part.measures, there, len(PALETTE), CI_PROB)
-    points = points[points["parameter"].isin(names)]
+    rows = rows[rows["parameter"].isin(names)]
     limits, x = left_out(there, names), part.view.x
-    cells = _cells(points, x, _MOST_CELLS, limits)
+    cells = [(level, Points.of(cell)) for level, cell in _cells(rows, x, _MOST_CELLS, limits)]
     pooled = [axis for axis in part.swept if axis != x]
     limits += [f"all levels of {', '.join(pooled)} together"] if pooled else []
-    scale: Literal["log", "linear"] = "log" if suits_log(points) else "linear"
+    log = suits_log(joined(rows["contraction"]))
     grid = Grid.of(len(cells), share="y", height=2.8)
-    for (level, cell), ax in zip(cells, grid.panels, strict=True):
-        estimates = cell[part.estimates.columns]
-        plot_contraction(estimates, part.priors, scale=scale, ax=ax)
+    for (level, points), ax in zip(cells, grid.panels, strict=True):
+        draw_contraction(ax, points, scale="log" if log else "linear")
         if x is not None:
             at = inert(f"{x} = {shorten(level_text(level))}")
             ax.set_title("; ".join(filter(None, [at, ax.get_title()])))
@@ -164,7 +171,8 @@ def contraction(part: Part) -> Made | None:
     for ax in grid.panels:
         ax.set_xlim(min(ends), max(ends))
     title = f"Error in posterior sds against the share of prior variance removed, {part.truth}"
-    finding = findings.of_contraction(pd.concat([cell for _, cell in cells]))
+    shown = [each for _, points in cells for each in points]
+    finding = findings.of_contraction(shown, part.mode == "prior")
     figure = grid.finish(title, limits, share="y")
     return f"contraction-{part.mode}", figure, described(title, limits, finding)
 

@@ -1,21 +1,33 @@
 """How much was learnt, and whether it was right: z-score against contraction."""
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, NullLocator
-from numpy.typing import NDArray
 
 from recovery.measures import PRIOR_VARIANCE_SE_LIMIT
-from recovery.plots.frames import Floats, axes_of, evenly, need, need_rows, of_mode, of_parameter
+from recovery.plots.frames import (
+    Floats,
+    arrays,
+    axes_of,
+    evenly,
+    joined,
+    need,
+    need_rows,
+    of_mode,
+    of_parameter,
+)
 from recovery.plots.scale import plain
 from recovery.plots.style import GUIDE, drawing, looks
 from recovery.plots.text import distinct, inert
 
 MOST_DRAWN = 1500
 """Points drawn at most on one Axes; with more, evenly chosen ones, and the title says so."""
+_DRAWN = ("z_score", "contraction")
 _Z_TICKS = (-1000, -300, -100, -30, -10, -5, -2, 0, 2, 5, 10, 30, 100, 300, 1000)
 _LEFT_OVER = (0.3, 0.03, 3e-3, *(10.0**power for power in range(12, -12, -1)))
 _FLOOR = 1e-12  # 1 - contraction: on a log scale 1 itself has no place
@@ -30,20 +42,48 @@ def z_and_contraction(estimates: pd.DataFrame, priors: pd.DataFrame) -> pd.DataF
     Betancourt & Vasishth 2021, doi:10.1037/met0000275). Contraction is negative where the
     posterior is wider than the prior. Parameters are left out whose prior has no known variance:
     see `recovery.measures.contraction`.
+
+    Parameters
+    ----------
+    estimates : DataFrame
+        As `Results.estimates`, or as `Results.estimates_by_cell`, with arrays over replicates;
+        then those in the new columns have finite values only.
+    priors : DataFrame
+        As `Results.priors`.
     """
     need(estimates, "estimates", "parameter", "truth_mode", "mean", "sd", "truth")
     keys = [*axes_of(estimates), "truth_mode", "parameter"]
     need(priors, "priors", *keys, "sd", "variance_relative_se")
-    known = priors[priors["variance_relative_se"] <= PRIOR_VARIANCE_SE_LIMIT]
+    known = priors[(priors["variance_relative_se"] <= PRIOR_VARIANCE_SE_LIMIT) & (priors["sd"] > 0)]
     prior = known[[*keys, "sd"]].rename(columns={"sd": "prior_sd"})
-    joined = estimates.reset_index(drop=True).merge(prior, on=keys, how="inner")
+    rows = estimates.reset_index(drop=True).merge(prior, on=keys, how="inner")
     with np.errstate(all="ignore"):
-        joined["z_score"] = (joined["mean"] - joined["truth"]) / joined["sd"]
-        joined["contraction"] = 1 - (joined["sd"] / joined["prior_sd"]) ** 2
-    finite: NDArray[np.bool_] = np.isfinite(joined[["z_score", "contraction"]].to_numpy(float)).all(
-        axis=1
-    )
-    return pd.DataFrame(joined[finite & (joined["prior_sd"] > 0).to_numpy()])
+        z_score = (rows["mean"] - rows["truth"]) / rows["sd"]
+        contraction = 1 - (rows["sd"] / rows["prior_sd"]) ** 2
+    if rows["mean"].dtype != object:
+        finite = np.isfinite(z_score) & np.isfinite(contraction)
+        return pd.DataFrame(rows.assign(z_score=z_score, contraction=contraction)[finite])
+    pairs = [np.array(pair) for pair in zip(z_score, contraction, strict=True)]
+    pairs = [pair[:, np.isfinite(pair).all(axis=0)] for pair in pairs]
+    made = {name: arrays([pair[i] for pair in pairs]) for i, name in enumerate(_DRAWN)}
+    return rows.assign(**made)[[pair.size > 0 for pair in pairs]]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What is drawn of one parameter: finite arrays over replicates, shape (n,)."""
+
+    parameter: str
+    z_score: Floats
+    contraction: Floats
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> list[Self]:
+        """Take the points of each parameter from what `z_and_contraction` gives."""
+        return [
+            cls(str(name), *(joined(of_name[column]) for column in _DRAWN))
+            for name, of_name in rows.groupby("parameter", sort=False)
+        ]
 
 
 def plot_contraction(
@@ -90,36 +130,45 @@ def plot_contraction(
         estimates = of_parameter(estimates, "estimates", parameter)
     points = z_and_contraction(estimates, priors)
     need_rows(points, "estimates and priors", "with a finite z-score and contraction")
-    names = [str(name) for name in points["parameter"].unique()]
-    share = max(1, most // len(names))
-    drawn = 0
     with drawing(ax) as ax:
-        for z in (-2, 0, 2):
-            ax.axhline(z, color=GUIDE, linewidth=1 if z == 0 else 0.8, zorder=1,
-                       linestyle="-" if z == 0 else "--")  # fmt: skip
-        for name, text, look in zip(names, distinct(names), looks(len(names)), strict=True):
-            rows = points[points["parameter"] == name]
-            rows = rows.iloc[evenly(len(rows), share)]
-            drawn += len(rows)
-            style: dict[str, Any] = {
-                "color": look.color,
-                "marker": look.marker,
-                "linestyle": "",
-                "markersize": 4,
-            }
-            ax.plot(rows["contraction"], rows["z_score"], alpha=_alpha(len(points)),
-                    markeredgewidth=0, zorder=3, **style)  # fmt: skip
-            ax.plot([], [], label=inert(text), **style)
-        if points["z_score"].abs().max() > _WIDE:
-            ax.set_yscale("symlog", linthresh=2)
-            ax.yaxis.set_major_locator(FixedLocator(_Z_TICKS))
-            ax.yaxis.set_minor_locator(NullLocator())
-            plain(ax.yaxis)
-        _scale_contraction(ax, points, scale)
-        ax.set_ylabel("z-score")
-        if drawn < len(points):
-            ax.set_title(f"{drawn} of {len(points)} points drawn")
+        draw_contraction(ax, Points.of(points), most=most, scale=scale)
     return ax
+
+
+def draw_contraction(
+    ax: Axes,
+    points: Sequence[Points],
+    *,
+    most: int = MOST_DRAWN,
+    scale: Literal["auto", "linear", "log"] = "auto",
+) -> None:
+    """Draw what `plot_contraction` does, given the points of each parameter."""
+    for z in (-2, 0, 2):
+        ax.axhline(z, color=GUIDE, linewidth=1 if z == 0 else 0.8, zorder=1,
+                   linestyle="-" if z == 0 else "--")  # fmt: skip
+    names, n = [each.parameter for each in points], sum(each.z_score.size for each in points)
+    drawn = 0
+    for each, text, look in zip(points, distinct(names), looks(len(names)), strict=True):
+        chosen = evenly(each.z_score.size, max(1, most // len(names)))
+        drawn += len(chosen)
+        style: dict[str, Any] = {
+            "color": look.color,
+            "marker": look.marker,
+            "linestyle": "",
+            "markersize": 4,
+        }
+        ax.plot(each.contraction[chosen], each.z_score[chosen], alpha=_alpha(n),
+                markeredgewidth=0, zorder=3, **style)  # fmt: skip
+        ax.plot([], [], label=inert(text), **style)
+    if max(np.abs(each.z_score).max() for each in points) > _WIDE:
+        ax.set_yscale("symlog", linthresh=2)
+        ax.yaxis.set_major_locator(FixedLocator(_Z_TICKS))
+        ax.yaxis.set_minor_locator(NullLocator())
+        plain(ax.yaxis)
+    _scale_contraction(ax, np.concatenate([each.contraction for each in points]), scale)
+    ax.set_ylabel("z-score")
+    if drawn < n:
+        ax.set_title(f"{drawn} of {n} points drawn")
 
 
 def _alpha(n: int) -> float:
@@ -127,17 +176,17 @@ def _alpha(n: int) -> float:
     return float(np.clip(8 / np.sqrt(n), 0.2, 0.8))
 
 
-def suits_log(points: pd.DataFrame) -> bool:
+def suits_log(contraction: Floats) -> bool:
     """Say whether contractions are better read on a log scale of the variance left."""
-    left = np.maximum(1 - points["contraction"].to_numpy(float), _FLOOR)
+    left = np.maximum(1 - contraction, _FLOOR)
     low, high = np.quantile(left, [0.05, 0.95])
     return bool(left.max() > 2 or high > _UNEVEN * low)
 
 
-def _scale_contraction(ax: Axes, points: pd.DataFrame, scale: str) -> None:
-    low, high = float(points["contraction"].min()), float(points["contraction"].max())
+def _scale_contraction(ax: Axes, contraction: Floats, scale: str) -> None:
+    low, high = float(contraction.min()), float(contraction.max())
     ax.set_xlabel("contraction")
-    if scale == "log" or (scale == "auto" and suits_log(points)):
+    if scale == "log" or (scale == "auto" and suits_log(contraction)):
         least = max(1 - high, _FLOOR)
         ax.set_xlim(
             1 - 1.5 * max(1 - low, _FLOOR), 1 - max(least / 1.5, _FLOOR)

@@ -4,10 +4,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from recovery.plots.frames import is_level, levels_of, need, need_rows
+from recovery.plots.frames import by_cell, is_level, joined, levels_of, need, need_rows
 from recovery.plots.scale import LOG_FROM, plain_log
 from recovery.plots.series import Line, draw_series
 from recovery.plots.style import drawing
+
+WALL_TIME = ("wall_s", "wall time per fit (s)")
+ESS_PER_SECOND = ("ess_bulk_per_s", "bulk ESS per second")
+"""Columns of the costs that can be drawn, and how the axis is named then."""
 
 
 def plot_wall_time(
@@ -35,7 +39,7 @@ def plot_wall_time(
     ValueError
         If something is not in the frame, or no fit is complete.
     """
-    return _plot(replicates, x, hue, "wall_s", "wall time per fit (s)", ax)
+    return _plot(replicates, x, hue, *WALL_TIME, ax)
 
 
 def plot_ess_per_second(
@@ -45,7 +49,7 @@ def plot_ess_per_second(
 
     Takes, returns and raises what `plot_wall_time` does.
     """
-    return _plot(replicates, x, hue, "ess_bulk_per_s", "bulk ESS per second", ax)
+    return _plot(replicates, x, hue, *ESS_PER_SECOND, ax)
 
 
 def _plot(
@@ -55,19 +59,30 @@ def _plot(
     complete = replicates["status"] == "ok"
     rows = replicates[complete & np.isfinite(replicates[column]) & (replicates[column] > 0)]
     need_rows(rows, "replicates", f"of a complete fit with {column} above 0")
+    cells = by_cell(rows, column, keys=[a for a in (x, hue) if a is not None])
+    with drawing(ax) as ax:
+        draw_cost(ax, cells, x, hue, column, label)
+    return ax
+
+
+def draw_cost(
+    ax: Axes, cells: pd.DataFrame, x: str, hue: str | None, column: str, label: str
+) -> None:
+    """Draw a cost against an axis, given a row per cell with an array over its fits."""
 
     def summary(line: pd.DataFrame) -> Line:
         levels = levels_of(line[x])
         quartiles = np.array(
-            [np.quantile(line.loc[is_level(line[x], v), column], [0.25, 0.5, 0.75]) for v in levels]
+            [
+                np.quantile(joined(line.loc[is_level(line[x], v), column]), [0.25, 0.5, 0.75])
+                for v in levels
+            ]
         )
         return levels, quartiles[:, 1], quartiles[:, 0], quartiles[:, 2]
 
-    with drawing(ax) as ax:
-        low, high = draw_series(ax, rows, "replicates", x, hue, summary)
-        if high / low >= LOG_FROM:
-            plain_log(ax)
-        else:
-            ax.set_ylim(bottom=0, top=1.1 * high)
-        ax.set_ylabel(label)
-    return ax
+    low, high = draw_series(ax, cells, "replicates", x, hue, summary)
+    if high / low >= LOG_FROM:
+        plain_log(ax)
+    else:
+        ax.set_ylim(bottom=0, top=1.1 * high)
+    ax.set_ylabel(label)

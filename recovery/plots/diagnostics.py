@@ -7,13 +7,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
-from recovery.plots.frames import Floats, axes_of, by_hue, is_level, need, need_rows
+from recovery.plots.frames import (
+    Floats,
+    axes_of,
+    by_cell,
+    by_hue,
+    evenly,
+    is_level,
+    joined,
+    need,
+    need_rows,
+)
 from recovery.plots.scale import LevelScale, plain, plain_log
 from recovery.plots.style import BAD, GUIDE, drawing, looks
 from recovery.plots.text import level_text, shown
 from recovery.thresholds import THRESHOLDS, Threshold
 
 _FEW = 30  # up to here every fit is a point
+_MOST_DOTS = 100  # fits beyond the thin bar drawn of one bar; the farthest are among them
 _FLOOR = 1e-4  # r_hat closer to 1 than this is drawn here: on a log scale 1 itself has no place
 _R_HAT_TICKS = (1.0001, 1.001, 1.01, 1.1, 2.0, 11.0, 101.0)
 
@@ -29,7 +40,8 @@ def plot_r_hat(
 
     The scale is logarithmic in r_hat - 1. A thick bar goes from quartile to quartile, a thin one
     from the 5 % to the 95 % quantile, the marker is the median and dots are the fits beyond; up
-    to 30 fits are all drawn as dots. Fits with an infinite r_hat stand at the top as triangles.
+    to 30 fits are all drawn as dots. Of more than 100 fits beyond, 100 are drawn, the farthest
+    among them, and the legend says so. Fits with an infinite r_hat stand at the top as triangles.
 
     Parameters
     ----------
@@ -51,22 +63,27 @@ def plot_r_hat(
     ValueError
         If something is not in the frame, or no fit has an r_hat (one chain has none).
     """
-    rows = _complete(replicates, "r_hat_max", x, hue)
+    cells = _complete(replicates, "r_hat_max", x, hue)
     with drawing(ax) as ax:
-        ax.set_ylim(1 + _FLOOR, 1.02)  # before the scale, which has no place for the usual 0 to 1
-        ax.set_yscale("function", functions=(_log_excess, _excess_back))
-        _distributions(ax, rows, "r_hat_max", x, hue)
-        values = rows["r_hat_max"].to_numpy(float)
-        top = max(float(values[np.isfinite(values)].max(initial=1.01)), 1.02)
-        ax.yaxis.set_major_locator(FixedLocator(_R_HAT_TICKS))
-        plain(ax.yaxis)
-        if np.isinf(values).any():
-            ax.set_ylim(1 + 0.7 * _FLOOR, 1 + 8 * (top - 1))
-            _infinite(ax, rows, x, hue, 1 + 4 * (top - 1))
-        else:
-            ax.set_ylim(1 + 0.7 * _FLOOR, 1 + 2 * (top - 1))
-        ax.set_ylabel("r_hat (largest)")
+        draw_r_hat(ax, cells, x, hue)
     return ax
+
+
+def draw_r_hat(ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | None) -> None:
+    """Draw what `plot_r_hat` does, given a row per cell with an array over its fits."""
+    ax.set_ylim(1 + _FLOOR, 1.02)  # before the scale, which has no place for the usual 0 to 1
+    ax.set_yscale("function", functions=(_log_excess, _excess_back))
+    _distributions(ax, cells, "r_hat_max", x, hue)
+    values = joined(cells["r_hat_max"])
+    top = max(float(values[np.isfinite(values)].max(initial=1.01)), 1.02)
+    ax.yaxis.set_major_locator(FixedLocator(_R_HAT_TICKS))
+    plain(ax.yaxis)
+    if np.isinf(values).any():
+        ax.set_ylim(1 + 0.7 * _FLOOR, 1 + 8 * (top - 1))
+        _infinite(ax, cells, x, hue, 1 + 4 * (top - 1))
+    else:
+        ax.set_ylim(1 + 0.7 * _FLOOR, 1 + 2 * (top - 1))
+    ax.set_ylabel("r_hat (largest)")
 
 
 def plot_ess(
@@ -83,13 +100,19 @@ def plot_ess(
     """
     if kind not in ("bulk", "tail"):
         raise ValueError(f"kind: {kind!r} is not allowed; give 'bulk' or 'tail'")
-    column = f"ess_{kind}_min"
-    rows = _complete(replicates, column, x, hue)
+    cells = _complete(replicates, f"ess_{kind}_min", x, hue)
     with drawing(ax) as ax:
-        _distributions(ax, rows, column, x, hue)
-        plain_log(ax)
-        ax.set_ylabel(f"{kind} ESS (smallest)")
+        draw_ess(ax, cells, x, hue, kind)
     return ax
+
+
+def draw_ess(
+    ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | None, kind: Literal["bulk", "tail"]
+) -> None:
+    """Draw what `plot_ess` does, given a row per cell with an array over its fits."""
+    _distributions(ax, cells, f"ess_{kind}_min", x, hue)
+    plain_log(ax)
+    ax.set_ylabel(f"{kind} ESS (smallest)")
 
 
 def threshold(measure: str) -> Threshold:
@@ -111,7 +134,7 @@ def _complete(
     need(replicates, "replicates", "status", column, *[a for a in (x, hue) if a is not None])
     rows = replicates[(replicates["status"] == "ok") & replicates[column].notna()]
     need_rows(rows, "replicates", f"of a complete fit with {column}")
-    return rows
+    return by_cell(rows, column, keys=[a for a in (x, hue) if a is not None])
 
 
 def _with_cell(rows: pd.DataFrame, x: str | None) -> tuple[pd.DataFrame, str]:
@@ -160,21 +183,28 @@ def _distributions(
         if label:
             ax.plot([], [], color=look.color, marker=look.marker, linestyle="-", linewidth=2.5,
                     label=shown(label, 40))  # fmt: skip
+    thinned = False
     for place, width, label, part in placed:
-        values = part[column].to_numpy(float)
+        values = joined(part[column])
         values = np.sort(values[np.isfinite(values)])
         if values.size:
-            _one(ax, place, width, values, by_label[label].color, by_label[label].marker)
+            look = by_label[label]
+            thinned |= _one(ax, place, width, values, look.color, look.marker)
+    if thinned:
+        ax.plot([], [], color=GUIDE, marker="o", linestyle="", markersize=2.5, alpha=0.5,
+                label=f"fits beyond: {_MOST_DOTS} of each bar, evenly chosen")  # fmt: skip
     scale.apply(ax)
     ax.set_xlabel(shown(name, 60) if len(scale.levels) > 1 or x is not None else "")
 
 
-def _one(ax: Axes, place: float, width: float, values: Floats, color: str, marker: str) -> None:
+def _one(ax: Axes, place: float, width: float, values: Floats, color: str, marker: str) -> bool:
+    """Draw one distribution of sorted values; say whether not all fits beyond are drawn."""
     low, q1, median, q3, high = np.quantile(
         values, [0.05, 0.25, 0.5, 0.75, 0.95], method="inverted_cdf"
     )
     few = values.size <= _FEW
-    dots = values if few else values[(values < low) | (values > high)]
+    beyond = values if few else values[(values < low) | (values > high)]
+    dots = beyond[evenly(beyond.size, _MOST_DOTS)]
     ax.plot(place + _spread(dots.size, 0.3 * width) * few, dots, color=color, marker="o",
             linestyle="", markersize=2.5, alpha=0.5, markeredgewidth=0, zorder=2)  # fmt: skip
     if not few:
@@ -182,6 +212,7 @@ def _one(ax: Axes, place: float, width: float, values: Floats, color: str, marke
     ax.vlines(place, q1, q3, color=color, linewidth=3, alpha=0.8, zorder=3)
     ax.plot([place], [median], color=color, marker=marker, markeredgecolor="white",
             markeredgewidth=0.6, markersize=5, zorder=4)  # fmt: skip
+    return dots.size < beyond.size
 
 
 def _spread(n: int, width: float) -> Floats:
@@ -192,7 +223,7 @@ def _spread(n: int, width: float) -> Floats:
 
 def _infinite(ax: Axes, rows: pd.DataFrame, x: str | None, hue: str | None, height: float) -> None:
     for place, _, _, part in _places(rows, x, hue)[2]:
-        n = int(np.isinf(part["r_hat_max"]).sum())
+        n = int(np.isinf(joined(part["r_hat_max"])).sum())
         if n:
             ax.plot([place], [height], color=BAD, marker="^", markersize=6, linestyle="", zorder=4)
             ax.annotate(f"{n} infinite", (place, height), xytext=(0, 5), ha="center",

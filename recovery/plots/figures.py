@@ -31,12 +31,12 @@ class Frames(Protocol):
     axes: list[str]
 
     @property
-    def estimates(self) -> pd.DataFrame:
-        """One row per replicate and parameter."""
+    def estimates_by_cell(self) -> pd.DataFrame:
+        """One row per cell and parameter, with arrays over replicates."""
 
     @property
-    def replicates(self) -> pd.DataFrame:
-        """One row per replicate."""
+    def fits_by_cell(self) -> pd.DataFrame:
+        """One row per cell, with arrays over complete fits."""
 
     @property
     def priors(self) -> pd.DataFrame:
@@ -55,7 +55,8 @@ def figures(results: Frames) -> Iterator[Made]:
     Parameters
     ----------
     results : Results
-        Or anything with ``axes``, ``measures()``, ``estimates``, ``replicates`` and ``priors``.
+        Or anything with ``axes``, ``measures()``, ``estimates_by_cell``, ``fits_by_cell`` and
+        ``priors``.
 
     Yields
     ------
@@ -67,7 +68,7 @@ def figures(results: Frames) -> Iterator[Made]:
         What is drawn, and a sentence with the main finding; plain text with names as users wrote
         them (long ones shortened), so escape it where it goes.
     """
-    estimates, measures = results.estimates, results.measures()
+    estimates, measures = results.estimates_by_cell, results.measures()
     predicted = estimates["kind"].str.startswith("predicted")
     fitted = estimates[~predicted]
     makers: list[Callable[[], Made | None]] = []
@@ -82,9 +83,9 @@ def figures(results: Frames) -> Iterator[Made]:
         ]
         makers += [partial(make, part) for make in makes for part in parts]
     makers += [
-        partial(ranks, results.replicates, measures, fitted, results.axes),
-        partial(convergence, results.replicates, results.axes),
-        partial(cost, results.replicates, results.axes),
+        partial(ranks, fitted, measures, results.axes),
+        partial(convergence, results.fits_by_cell, results.axes),
+        partial(cost, results.fits_by_cell, results.axes),
     ]
     for maker in makers:
         with styled():

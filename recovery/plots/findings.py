@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from recovery.plots.contraction import Points
 from recovery.plots.diagnostics import threshold
+from recovery.plots.frames import joined, known
 from recovery.plots.text import count, level_text, shorten
 from recovery.plots.view import distance_from_nominal
 from recovery.shares import binomial_interval
@@ -58,19 +60,22 @@ def of_bias(rows: pd.DataFrame, axes: Sequence[str], unit: str) -> str:
 
 def of_recovery(rows: pd.DataFrame) -> str:
     """Say how often the interval holds the truth."""
-    hit = (rows["eti_90_lower"] <= rows["truth"]) & (rows["truth"] <= rows["eti_90_upper"])
+    lower, truth, upper = (joined(rows[c]) for c in ("eti_90_lower", "truth", "eti_90_upper"))
+    hit = (lower <= truth) & (truth <= upper)
     return f"The 90 % interval holds the truth in {int(hit.sum())} of {len(hit)} cases shown here."
 
 
-def of_contraction(points: pd.DataFrame) -> str:
-    """Say how much is learnt and how far off it is."""
-    wide = int((points["z_score"].abs() > 2).sum())
-    negative = int((points["contraction"] < 0).sum())
+def of_contraction(points: Sequence[Points], drawn: bool) -> str:
+    """Say how much is learnt and how far off it is; `drawn`: if truths are from the prior."""
+    contraction = np.concatenate([each.contraction for each in points])
+    z_score = np.concatenate([each.z_score for each in points])
+    wide = int((np.abs(z_score) > 2).sum())
+    negative = int((contraction < 0).sum())
     text = (
-        f"The median contraction is {points['contraction'].median():.3g}, and the z-score is "
-        f"beyond 2 in {wide} of {len(points)} fits, counted for each parameter"
+        f"The median contraction is {np.median(contraction):.3g}, and the z-score is "
+        f"beyond 2 in {wide} of {len(z_score)} fits, counted for each parameter"
     )
-    if (points["truth_mode"] == "prior").all():
+    if drawn:
         text += "; about 5 % are expected"
     return text + (f"; contraction is negative in {negative}." if negative else ".")
 
@@ -84,17 +89,17 @@ def of_ranks(out: int, lines: int, parameters: int, alpha: float) -> str:
     )
 
 
-def of_diagnostics(replicates: pd.DataFrame) -> str:
-    """Say how many complete fits cross each limit."""
-    fits = replicates[replicates["status"] == "ok"]
+def of_diagnostics(fits: pd.DataFrame) -> str:
+    """Say how many complete fits cross each limit, given a row per cell with arrays over fits."""
     parts = []
     for column, name in (
         ("r_hat_max", "r_hat"),
         ("ess_bulk_min", "bulk ESS"),
         ("ess_tail_min", "tail ESS"),
     ):
-        limit, values = threshold(column), fits[column].dropna()
-        crossed = sum(limit.crossed(float(value)) for value in values)
+        limit, values = threshold(column), joined(fits[column])
+        values = values[known(values)]
+        crossed = int(limit.crossed(values).sum())
         if len(values):
             parts.append(f"{name} is {limit.worse} {limit.limit:g} in {crossed} of {len(values)}")
     return f"Of complete fits that have one, {', '.join(parts)}."
@@ -103,9 +108,9 @@ def of_diagnostics(replicates: pd.DataFrame) -> str:
 def of_cost(fits: pd.DataFrame, axes: Sequence[str]) -> str:
     """Say from where to where the median wall time goes over the cells shown."""
     if not axes:
-        return f"The median wall time per fit is {fits['wall_s'].median():.3g} s."
-    medians = fits.groupby(list(axes), dropna=False, sort=False)["wall_s"].median()
-    table = medians.reset_index().sort_values("wall_s", kind="stable")
+        return f"The median wall time per fit is {np.median(joined(fits['wall_s'])):.3g} s."
+    medians = [float(np.median(wall)) for wall in fits["wall_s"].tolist()]
+    table = fits.assign(wall_s=medians).sort_values("wall_s", kind="stable")
     low, high = table.iloc[0], table.iloc[-1]
     return (
         f"The median wall time per fit goes from {low['wall_s']:.3g} s{place(low, axes)} "

@@ -1,6 +1,6 @@
 """Picking what a figure needs from a frame of `Results`, and saying what is missing."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from recovery.plots.text import level_text
 
 Floats: TypeAlias = NDArray[np.float64]
+Flags: TypeAlias = NDArray[np.bool_]
 
 
 def need(frame: pd.DataFrame, what: str, *columns: str) -> None:
@@ -122,14 +123,49 @@ def one_row_each(rows: pd.DataFrame, what: str, x: str) -> None:
         )
 
 
-def cells(frame: pd.DataFrame) -> Iterator[tuple[tuple[Hashable, ...], pd.DataFrame]]:
-    """Go through the cells of a frame: the combinations of its axes and truth modes."""
-    keys = [*axes_of(frame), *(["truth_mode"] if "truth_mode" in frame.columns else [])]
-    if not keys:
-        yield (), frame
-        return
-    for key, rows in frame.groupby(keys, sort=False, dropna=False):
-        yield key if isinstance(key, tuple) else (key,), rows
+def by_cell(frame: pd.DataFrame, *columns: str, keys: Sequence[str] = ()) -> pd.DataFrame:
+    """Return one row per cell, with an array over the rows of the cell in each of some columns.
+
+    Cells are told apart by the axes, the truth mode and the columns that are keys.
+    """
+    named = [*axes_of(frame), *(["truth_mode"] if "truth_mode" in frame.columns else [])]
+    by = list(dict.fromkeys([*named, *keys]))
+    groups = frame.groupby(by, sort=False, dropna=False) if by else [((), frame)]
+    rows = [(key, rows) for key, rows in groups if len(rows)]
+    made = pd.DataFrame([key for key, _ in rows], columns=by)
+    for axis in by:
+        made[axis] = made[axis].astype(frame[axis].dtype)
+    for column in columns:
+        made[column] = arrays([rows[column].to_numpy(float) for _, rows in rows])
+    return made
+
+
+def arrays(values: Sequence[NDArray[Any]]) -> NDArray[np.object_]:
+    """Return a column of arrays."""
+    column = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        column[i] = value
+    return column
+
+
+def joined(column: "pd.Series[Any]") -> Floats:
+    """Return all values of a column of numbers, or of arrays of numbers."""
+    if column.dtype != object:
+        return column.to_numpy(float)
+    parts: list[Floats] = column.tolist()
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0), *parts])
+
+
+def among(cells: pd.DataFrame, column: str, keep: Callable[[Floats], Flags]) -> pd.DataFrame:
+    """Return the cells that have a value to keep, without the others in their arrays."""
+    kept = [value[keep(value)] for value in cells[column].tolist()]
+    some = [len(value) > 0 for value in kept]
+    return cells.assign(**{column: arrays(kept)})[some]
+
+
+def known(values: Floats) -> Flags:
+    """Say which values are no nan."""
+    return ~np.isnan(values)
 
 
 def evenly(n: int, most: int) -> NDArray[np.intp]:

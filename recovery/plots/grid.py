@@ -88,7 +88,7 @@ class Grid:
         refitted = [fit(ax) for ax in self.panels for fit in (_fit_title, _fit_label)]
         if any(refitted):
             self.figure.draw_without_rendering()
-        self.figure.set_layout_engine("none")  # what is laid out stays, in every format
+        self.figure.set_layout_engine(None)  # what is laid out stays, in every format
         return self.figure
 
     def _even_rows(self) -> None:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from scipy.stats import binom
 
 from recovery.calibration import Counts, ecdf_band
-from recovery.plots.frames import Floats, cells, need, need_rows, of_mode, of_parameter
+from recovery.plots.frames import Floats, by_cell, need, need_rows, of_mode, of_parameter
 from recovery.plots.style import BAD, BAND, GOOD, GUIDE, QUIET, drawing
 from recovery.plots.text import count, shown
 from recovery.record import KEPT_DRAWS
@@ -24,7 +24,7 @@ def ranks_by_cell(
     rows = of_parameter(estimates, "estimates", parameter)
     rows = rows[rows["rank"].notna()]
     need_rows(rows, "estimates", f"of {parameter} with a rank")
-    ranks = [cell["rank"].to_numpy(np.int64) for _, cell in cells(rows)]
+    ranks = [rank.astype(np.int64) for rank in by_cell(rows, "rank")["rank"].tolist()]
     low, high = min(r.min() for r in ranks), max(r.max() for r in ranks)
     if not 0 <= low <= high <= n_draws:
         raise ValueError(
@@ -79,31 +79,36 @@ def plot_rank_ecdf(
         `n_draws`.
     """
     ranks = ranks_by_cell(estimates, parameter, n_draws)
+    with drawing(ax) as ax:
+        draw_ecdfs(ax, parameter, ranks, n_draws, alpha)
+    return ax
+
+
+def draw_ecdfs(ax: Axes, parameter: str, ranks: list[Counts], n_draws: int, alpha: float) -> None:
+    """Draw what `plot_rank_ecdf` does, given the ranks of each cell."""
     at = np.arange(n_draws + 2) / (n_draws + 1)
     fewest, most = min(r.size for r in ranks), max(r.size for r in ranks)
     lower, upper = (
         np.concatenate([[0], end, [fewest]]) / fewest - at
         for end in ecdf_band(fewest, n_draws + 1, alpha)
     )
-    with drawing(ax) as ax:
-        size = f"n = {fewest}" if fewest == most else f"n = {fewest}, the fewest"
-        ax.fill_between(at, lower, upper, color=BAND, linewidth=0, zorder=0,
-                        label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
-        ax.axhline(0, color=GUIDE, linewidth=0.8, zorder=1)
-        out = 0
-        for cell in ranks:
-            leaves = leaves_band(cell, n_draws, alpha)
-            out += leaves
-            _line(ax, at, cell, n_draws, leaves, len(ranks))
-        ax.plot([], [], color=GOOD if len(ranks) == 1 else QUIET, label="inside its band")
-        ax.plot([], [], color=BAD, linestyle="--", label="leaves its band")
-        ax.set_xlim(0, 1)
-        ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
-        ax.set_xlabel("rank (share of the draws)")
-        ax.set_ylabel("ECDF difference")
-        verdict = f"{out} of {count(len(ranks), 'cell')} leave the band"
-        ax.set_title(f"{shown(parameter)}\n{verdict}")
-    return ax
+    size = f"n = {fewest}" if fewest == most else f"n = {fewest}, the fewest"
+    ax.fill_between(at, lower, upper, color=BAND, linewidth=0, zorder=0,
+                    label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
+    ax.axhline(0, color=GUIDE, linewidth=0.8, zorder=1)
+    out = 0
+    for cell in ranks:
+        leaves = leaves_band(cell, n_draws, alpha)
+        out += leaves
+        _line(ax, at, cell, n_draws, leaves, len(ranks))
+    ax.plot([], [], color=GOOD if len(ranks) == 1 else QUIET, label="inside its band")
+    ax.plot([], [], color=BAD, linestyle="--", label="leaves its band")
+    ax.set_xlim(0, 1)
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    ax.set_xlabel("rank (share of the draws)")
+    ax.set_ylabel("ECDF difference")
+    verdict = f"{out} of {count(len(ranks), 'cell')} leave the band"
+    ax.set_title(f"{shown(parameter)}\n{verdict}")
 
 
 def _line(

@@ -62,21 +62,34 @@ def plot_recovery(
     values = of_parameter(estimates, "estimates", parameter)[columns].to_numpy(float)
     values = values[np.isfinite(values).all(axis=1)]
     need_rows(pd.DataFrame(values), "estimates", f"of {parameter} with finite values")
-    true, mean, lower, upper = values.T
+    with drawing(ax) as ax:
+        draw_recovery(ax, parameter, *values.T, most=most)
+    return ax
+
+
+def draw_recovery(
+    ax: Axes,
+    parameter: str,
+    true: Floats,
+    mean: Floats,
+    lower: Floats,
+    upper: Floats,
+    *,
+    most: int = MOST_DRAWN,
+) -> None:
+    """Draw what `plot_recovery` does, given finite arrays over replicates, shape (n,)."""
     hit = (lower <= true) & (true <= upper)
     fixed = bool((true == true[0]).all())
     order: Places = np.lexsort((mean, true))
     drawn = order[evenly(len(order), most)]
-    with drawing(ax) as ax:
-        if fixed:
-            _around_one_truth(ax, float(true[0]), mean, lower, upper, hit, drawn)
-        else:
-            _against_truth(ax, true, mean, lower, upper, hit, drawn)
-        note = f"{hit.sum()} of {hit.size} intervals hold the truth"
-        if drawn.size < hit.size:
-            note += f"; {drawn.size} drawn"
-        ax.set_title(f"{shown(parameter)}\n{note}")
-    return ax
+    if fixed:
+        _around_one_truth(ax, float(true[0]), mean, lower, upper, hit, drawn)
+    else:
+        _against_truth(ax, true, mean, lower, upper, hit, drawn)
+    note = f"{hit.sum()} of {hit.size} intervals hold the truth"
+    if drawn.size < hit.size:
+        note += f"; {drawn.size} drawn"
+    ax.set_title(f"{shown(parameter)}\n{note}")
 
 
 def _groups(hit: Flags) -> list[tuple[Flags, str, str, str]]:

@@ -47,7 +47,7 @@ def write_report(results: Results, figures: "Figures | None" = None) -> list[Pat
     OutputError
         If a file cannot be written or removed.
     """
-    if not len(results.replicates):
+    if not len(results.columns):
         raise NothingMeasured(
             f"{results.folder}: no replicate has been run yet, so there is nothing to report; "
             "run the sweep with recovery run first"

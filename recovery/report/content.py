@@ -13,6 +13,7 @@ from recovery.report.guide import files_section, guide_section
 from recovery.report.headline import sentences, tiles
 from recovery.report.measured import recovery_sections
 from recovery.report.origin import design_section, provenance_section
+from recovery.report.savings import savings_section
 from recovery.report.soundness import rank_tests, soundness_section
 from recovery.report.text import plain
 from recovery.report.view import View
@@ -37,6 +38,7 @@ def report_content(view: View, figures: Sequence[Figure]) -> Report:
         flagged_section(view),
         failures_section(view),
         cost_section(view),
+        savings_section(view),
         guide_section(),
         files_section(),
         provenance_section(view),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 
 from recovery.report.document import Block, Cell, Code, Column, Facts, Section, Table, Text, row
@@ -23,7 +24,7 @@ _GROUPS_SHOWN = 20
 
 def convergence_section(view: View) -> Section:
     """Return the section on diagnostics: counts of flags, and the worst values per cell."""
-    frame = view.results.diagnostics()
+    frame = view.diagnostics
     rows = []
     for position, record in enumerate(_records(frame, len(view.results.axes) + 1)):
         rows.append(
@@ -63,10 +64,10 @@ _JUDGED = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "divergences")
 
 def flag_counts(view: View) -> dict[str, int]:
     """Return how many complete fits crossed each threshold, by its label."""
-    found = Counter(
-        flag for flags in view.replicates("flags") if flags for flag in str(flags).split(", ")
-    )
-    return {threshold.label: found.get(threshold.label, 0) for threshold in THRESHOLDS}
+    found: Counter[str] = Counter()
+    for labels, times in view.fits["flags"].value_counts().items():
+        found.update(dict.fromkeys(str(labels).split(", "), times))
+    return {threshold.label: found[threshold.label] for threshold in THRESHOLDS}
 
 
 def _flag_table(view: View) -> Table:
@@ -107,7 +108,7 @@ def _count_cell(value: float, tone: str) -> Cell:
 
 def flagged_section(view: View) -> Section | None:
     """Return the measures with and without flagged fits, in the cells that have some."""
-    flagged = set(view.replicate_positions[view.replicates("flagged").to_numpy(bool)].tolist())
+    flagged = set(view.fits["position"][view.fits["flagged"]].unique().tolist())
     if not flagged:
         return None
     clean = {(m.position, m.parameter): m for m in view.measures("clean")}
@@ -150,15 +151,15 @@ def flagged_section(view: View) -> Section | None:
 
 def failures_section(view: View) -> Section:
     """Return the failures by error, each with its first traceback."""
-    failed = view.replicates("status") == "failed"
-    number_failed, total = int(failed.sum()), len(failed)
+    places = np.flatnonzero(~view.fits["ok"].to_numpy(bool))
+    number_failed, total = len(places), len(view.fits)
     if not number_failed:
         text = Text(f"None of {count(total, 'replicate')} failed.")
         return Section("failures", "Failures", (text,), brief=True)
-    frame = pd.DataFrame(
-        {name: view.replicates(name)[failed] for name in ("stage", "error", "key", "traceback")}
-    )
-    frame["cell"] = view.replicate_positions[failed.to_numpy(bool)]
+    failures = [view.results.columns.failures.get(place, (None,) * 3) for place in places.tolist()]
+    frame = pd.DataFrame(failures, columns=["stage", "error", "traceback"])
+    frame["key"] = view.results.keys(places)
+    frame["cell"] = view.replicate_positions[places]
     groups = sorted(
         frame.groupby(["stage", "error"], sort=False, dropna=False),
         key=lambda group: -len(group[1]),
@@ -200,7 +201,7 @@ def failures_section(view: View) -> Section:
 
 def cost_section(view: View) -> Section:
     """Return the cost per cell, and the compilations."""
-    frame = view.results.cost()
+    frame = view.cost
     rows = [
         row(
             *_cell_names(view, position),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
 from scipy.special import bdtr
 
 from recovery.measures import Measured
@@ -44,10 +44,9 @@ def sentences(view: View, tests: list[RankTest]) -> tuple[Text, ...]:
 
 
 def _counts(view: View) -> tuple[int, int, int, int, int]:
-    status = view.replicates("status")
-    ok, failed = int((status == "ok").sum()), int((status == "failed").sum())
-    flagged = int(view.replicates("flagged").sum())
-    return int(view.cells["n_planned"].sum()), len(status), ok, failed, flagged
+    done, ok = len(view.fits), view.n_ok
+    flagged = int(view.fits["flagged"].sum())
+    return int(view.cells["n_planned"].sum()), done, ok, done - ok, flagged
 
 
 def _fits_tile(view: View) -> Tile:
@@ -89,8 +88,8 @@ def _flags_text(view: View) -> Text | None:
 
 
 def _without_r_hat(view: View) -> str:
-    values = view.replicates("r_hat_max")[view.replicates("status") == "ok"]
-    missing = int(pd.to_numeric(values).isna().sum())
+    values = view.complete("r_hat_max")
+    missing = int(np.isnan(values).sum())
     if not missing:
         return ""
     return " r_hat was not available" + (f" for {missing:,}." if missing < len(values) else ".")
@@ -216,14 +215,13 @@ def _fixed_text(view: View) -> Text | None:
 
 
 def _r_hat_tile(view: View) -> Tile | None:
-    worst = pd.to_numeric(view.replicates("r_hat_max")).reset_index(drop=True).dropna()
+    worst = view.fits["r_hat_max"].dropna()
     if worst.empty:
         return None
-    place = int(worst.to_numpy().argmax())
-    value, row = float(worst.iloc[place]), int(worst.index[place])
+    row = int(worst.index[int(worst.to_numpy().argmax())])
+    value, position = float(worst.loc[row]), int(view.replicate_positions[row])
     threshold = next(t for t in THRESHOLDS if t.measure == "r_hat_max")
-    crossed = sum(threshold.crossed(v) for v in worst.tolist())
-    position = int(view.replicate_positions[row])
+    crossed = int(threshold.crossed(worst.to_numpy()).sum())
     name = view.cell_name(position)
     detail = f"above {threshold.limit:g} in {crossed} of {count(len(worst), 'fit')}"
     return Tile(
@@ -235,7 +233,7 @@ def _r_hat_tile(view: View) -> Tile | None:
 
 
 def _cost_tile(view: View) -> Tile | None:
-    wall = view.replicates("wall_s")[view.replicates("status") == "ok"].to_numpy(float)
+    wall = view.complete("wall_s")
     if not len(wall):
         return None
     frame = view.results.compilations

@@ -23,7 +23,7 @@ def manifest(view: View) -> dict[str, Any]:
     identity = dict(view.results.identity)
     scenario, seed = identity.pop("scenario", None), identity.pop("seed", None)
     identity.pop("axes", None)
-    status = view.replicates("status")
+    done, ok = len(view.fits), view.n_ok
     return {
         "format": FORMAT,
         "scenario": scenario,
@@ -32,10 +32,10 @@ def manifest(view: View) -> dict[str, Any]:
         "cells": len(view.cells),
         "replicates": {
             "planned": int(view.cells["n_planned"].sum()),
-            "done": len(status),
-            "ok": int((status == "ok").sum()),
-            "failed": int((status == "failed").sum()),
-            "flagged": int(view.replicates("flagged").sum()),
+            "done": done,
+            "ok": ok,
+            "failed": done - ok,
+            "flagged": int(view.fits["flagged"].sum()),
         },
         "seed": {"root": seed, "rule": seed_rule(seed)},
         "sampler": identity,

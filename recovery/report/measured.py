@@ -77,7 +77,7 @@ def recovery_sections(view: View) -> list[Section]:
 
 def conflicts(view: View) -> list[tuple[int, str]]:
     """Return the cells and parameters whose given truth lies far out in the prior."""
-    return [key for key, place in view.places.items() if place.conflict and key in view.estimates]
+    return [key for key, place in view.places.items() if place.conflict and key in view.groups]
 
 
 def cells_in_conflict(view: View) -> set[int]:

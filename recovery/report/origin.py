@@ -5,7 +5,7 @@ from typing import Any
 
 from recovery.report.document import Block, Column, Facts, Section, Table, Text, row
 from recovery.report.manifest import levels, seed_rule
-from recovery.report.text import count, level, listed, plain
+from recovery.report.text import count, level, listed, number, plain, seconds
 from recovery.report.view import MODES, View
 
 _NO_SETTING = ("scenario", "axes", "seed")
@@ -104,5 +104,26 @@ def _session(session: Mapping[str, Any]) -> list[tuple[str, str]]:
             for name, version in {"python": session.get("python"), **packages}.items()
             if version is not None
         ),
+        **_carried_out(session.get("execution") or {}),
     }
     return [(name, plain(value)) for name, value in known.items() if value not in (None, "")]
+
+
+def _carried_out(execution: Mapping[str, Any]) -> dict[str, str]:
+    """Return how the fits of a session were carried out, and how many there were in a second."""
+    fits, spent = execution.get("fits"), execution.get("fitting_s")
+    if not fits or not spent:
+        return {}
+    found = {"fits": f"{fits:,} in {seconds(spent)}, {number(fits / spent, 3)} per second"}
+    workers, processes = execution.get("workers"), execution.get("processes")
+    if workers and processes:
+        found["fitted by"] = (
+            f"{count(workers, 'worker')}, in {count(processes, 'process', 'processes')} of "
+            f"{count(execution.get('threads') or 1, 'thread')} at most"
+        )
+    share = execution.get("python_share")
+    if share is not None:
+        found["interpreter"] = f"needed for {100 * share:.1f} % of the time of a fit"
+    if target := execution.get("precision"):
+        found["precision"] = f"coverage to a Monte Carlo standard error of {target:g}"
+    return found

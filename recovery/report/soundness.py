@@ -43,19 +43,18 @@ def rank_tests(view: View, fits: Literal["all", "clean"] = "all") -> list[RankTe
     rank to speak of and are left out; see `untested`. So are flagged fits, if only the others
     (``clean``) are asked for.
     """
-    ranks = view.own(view.results.estimates)["rank"].to_numpy(np.int64)
-    finite, spread = _rankable(view)
-    usable = finite & spread
-    if fits == "clean":
-        usable &= ~view.in_flagged_fit
     found: list[_Ranks] = []
     by_parameter: dict[str, list[_Ranks]] = defaultdict(list)
     for m in view.fitted("prior"):
-        rows = view.estimates[m.position, m.parameter]
-        rows = rows[usable[rows]]
-        if not len(rows):
+        key = (m.position, m.parameter)
+        finite, spread = view.rankable(key)
+        usable = finite & spread
+        if fits == "clean":
+            usable &= ~view.in_flagged_fit(key)
+        if not usable.any():
             continue
-        test = (m.position, m.parameter, ranks[rows], view.ranked_among[m.position])
+        ranks, among = view.results.columns.ranks(*key)
+        test = (*key, ranks[usable].astype(np.int64), among)
         by_parameter[m.parameter].append(test)
     swept_settings = "swept" in view.results.identity.values()
     for parameter, tests in by_parameter.items():
@@ -73,20 +72,13 @@ def rank_tests(view: View, fits: Literal["all", "clean"] = "all") -> list[RankTe
 
 def untested(view: View) -> list[tuple[int, str, str]]:
     """Return cell, parameter and reason where no replicate has a rank that could be tested."""
-    finite, spread = _rankable(view)
     found = []
     for m in view.fitted("prior"):
-        rows = view.estimates[m.position, m.parameter]
-        if not (finite & spread)[rows].any():
-            reason = "constant" if finite[rows].all() else "not finite"
+        finite, spread = view.rankable((m.position, m.parameter))
+        if not (finite & spread).any():
+            reason = "constant" if finite.all() else "not finite"
             found.append((m.position, m.parameter, f"not tested: {reason}"))
     return found
-
-
-def _rankable(view: View) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say of each estimate whether it is finite, and whether its posterior has a spread."""
-    values = view.own(view.results.estimates)[["mean", "sd"]].to_numpy(float)
-    return np.isfinite(values).all(axis=1), values[:, 1] > 0
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -158,9 +150,9 @@ def _unseen(tests: list[RankTest]) -> str:
 
 def _other_causes(view: View) -> str:
     """Say what besides wrong posteriors can bend the ranks, where there is any of it."""
-    prior = np.array([view.modes[position] == "prior" for position in view.replicate_positions])
-    failed = int((view.replicates("status").to_numpy() == "failed")[prior].sum())
-    flagged = int(view.replicates("flagged").to_numpy(bool)[prior].sum())
+    prior = np.array([mode == "prior" for mode in view.modes])[view.replicate_positions]
+    failed = int((~view.fits["ok"].to_numpy(bool) & prior).sum())
+    flagged = int((view.fits["flagged"].to_numpy(bool) & prior).sum())
     parts = []
     if failed:
         are = "is" if failed == 1 else "are"

@@ -30,8 +30,8 @@ def csv_tables(view: View) -> dict[str, str]:
     """
     return {
         "measures.csv": to_csv(view.table),
-        "diagnostics.csv": to_csv(view.results.diagnostics()),
-        "cost.csv": to_csv(view.results.cost()),
+        "diagnostics.csv": to_csv(view.diagnostics),
+        "cost.csv": to_csv(view.cost),
     }
 
 

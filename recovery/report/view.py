@@ -3,13 +3,14 @@
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from recovery.blocks import Flags, Group, Integers
 from recovery.measures import PRIOR_VARIANCE_SE_LIMIT, Measured
-from recovery.record import KEPT_DRAWS
+from recovery.record import Floats
 from recovery.report.text import level
 from recovery.results import Results
 
@@ -162,40 +163,41 @@ class View:
     @cached_property
     def kinds(self) -> dict[str, str]:
         """The kind of each parameter, in their first order."""
-        frame = self.own(self.results.estimates)[["parameter", "kind"]]
-        frame = frame.drop_duplicates("parameter")
-        return dict(zip(frame["parameter"].tolist(), frame["kind"].tolist(), strict=True))
+        found: dict[str, str] = {}
+        for group in self.groups.values():
+            found.setdefault(group.parameter, group.kind)
+        return found
+
+    @property
+    def groups(self) -> Mapping[tuple[int, str], Group]:
+        """Where the estimates of each cell and parameter are."""
+        return self.results.columns.groups
+
+    def estimates(self, key: tuple[int, str], name: str) -> Floats:
+        """Return one column of the estimates of a cell and parameter, shape (n,)."""
+        return self.groups[key].of(self.results.columns.column(name))
+
+    def rankable(self, key: tuple[int, str]) -> tuple[Flags, Flags]:
+        """Say of each estimate whether it is finite, and whether its posterior has a spread."""
+        mean, sd = self.estimates(key, "mean"), self.estimates(key, "sd")
+        return np.isfinite(mean) & np.isfinite(sd), sd > 0
+
+    def in_flagged_fit(self, key: tuple[int, str]) -> Flags:
+        """Say of each estimate whether its fit is flagged."""
+        return self._flagged[self.groups[key].places]
 
     @cached_property
-    def estimates(self) -> dict[tuple[int, str], Any]:
-        """Row numbers of the estimates by cell and parameter."""
-        frame = self.results.estimates
-        keys = pd.DataFrame(
-            {"position": self.positions(frame), "parameter": self.own(frame)["parameter"]}
-        )
-        groups: Mapping[Any, Any] = keys.groupby(["position", "parameter"], sort=False).indices
-        return {(int(position), str(name)): rows for (position, name), rows in groups.items()}
-
-    @cached_property
-    def in_flagged_fit(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        """Whether the fit of each estimate is flagged."""
-        fits = self._fits(self.results.replicates, self.replicate_positions.tolist())
-        flagged = fits[self.replicates("flagged").to_numpy(bool)]
-        frame = self.results.estimates
-        return np.asarray(self._fits(frame, self.positions(frame)).isin(flagged))
+    def _flagged(self) -> Flags:
+        return self.fits["flagged"].to_numpy(bool)
 
     @cached_property
     def n_not_finite(self) -> int:
         """How many complete fits have a fitted parameter whose mean or sd is not finite."""
-        frame = self.results.estimates
-        own = self.own(frame)
-        finite = np.isfinite(own[["mean", "sd"]].to_numpy(float)).all(axis=1)
-        lost = ~finite & ~own["kind"].isin(PREDICTED).to_numpy(bool)
-        return int(self._fits(frame, self.positions(frame))[lost].nunique())
-
-    def _fits(self, frame: pd.DataFrame, positions: list[int]) -> pd.MultiIndex:
-        own = self.own(frame)
-        return pd.MultiIndex.from_arrays([positions, own["seed"], own["replicate"]])
+        lost = 0
+        for block in self.results.columns.blocks:
+            finite = [np.isfinite(block.column(name)[block.fitted]) for name in ("mean", "sd")]
+            lost += int(np.count_nonzero(~(finite[0] & finite[1]).all(axis=0)))
+        return lost
 
     @cached_property
     def discrete(self) -> frozenset[tuple[int, str]]:
@@ -203,31 +205,27 @@ class View:
 
         A few ends may be none: they are interpolated between draws.
         """
-        own = self.own(self.results.estimates)
-        whole = {
-            name: (values := own[name].to_numpy(float)) == np.round(values)
-            for name in ("truth", "eti_90_lower", "eti_90_upper")
-        }
-        ends = (whole["eti_90_lower"] & whole["eti_90_upper"]).astype(float)
-        return frozenset(
-            key
-            for key, rows in self.estimates.items()
-            if whole["truth"][rows].all() and ends[rows].mean() > _MOST
-        )
+        tail = (1 - CI_PROB) / 2
+        found = []
+        for key in self.groups:
+            if _whole(self.estimates(key, "truth")).all():
+                lower, upper = (self.estimates(key, f"q{p:g}") for p in (tail, 1 - tail))
+                if (_whole(lower) & _whole(upper)).mean() > _MOST:
+                    found.append(key)
+        return frozenset(found)
 
     @cached_property
     def constant(self) -> frozenset[tuple[int, str]]:
         """The cells and parameters whose posteriors have no spread in any replicate."""
-        sd = self.own(self.results.estimates)["sd"].to_numpy(float)
-        return frozenset(key for key, rows in self.estimates.items() if (sd[rows] == 0).all())
+        return frozenset(key for key in self.groups if not self.estimates(key, "sd").any())
 
     @cached_property
     def truths(self) -> dict[tuple[int, str], float | None]:
         """The truth of each cell and parameter, None where it differs between replicates."""
-        values = self.own(self.results.estimates)["truth"].to_numpy(float)
+        columns = {key: self.estimates(key, "truth") for key in self.groups}
         return {
-            key: float(values[rows[0]]) if (values[rows] == values[rows[0]]).all() else None
-            for key, rows in self.estimates.items()
+            key: float(values[0]) if (values == values[0]).all() else None
+            for key, values in columns.items()
         }
 
     @cached_property
@@ -249,23 +247,37 @@ class View:
 
     # --- replicates ----------------------------------------------------------------------------
 
+    @property
+    def fits(self) -> pd.DataFrame:
+        """One row per replicate, see `Results.fits`."""
+        return self.results.fits
+
     @cached_property
-    def replicate_positions(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    def n_ok(self) -> int:
+        """How many fits are complete."""
+        return int(np.count_nonzero(self.results.columns.ok))
+
+    def complete(self, name: str) -> Floats:
+        """Return a column of `fits`, of the complete ones."""
+        values: Floats = self.fits[name].to_numpy(float)
+        return np.asarray(values[self.results.columns.ok])
+
+    @cached_property
+    def cost(self) -> pd.DataFrame:
+        """See `Results.cost`."""
+        return self.results.cost()
+
+    @cached_property
+    def diagnostics(self) -> pd.DataFrame:
+        """See `Results.diagnostics`."""
+        return self.results.diagnostics()
+
+    @property
+    def replicate_positions(self) -> Integers:
         """The cell of each replicate."""
-        return np.array(self.positions(self.results.replicates), dtype=np.int64)
+        position: Integers = self.results.columns.position
+        return position
 
-    def replicates(self, name: str) -> "pd.Series[Any]":
-        """Return a column of the replicates; a swept sampler setting is among the axes."""
-        frame = self.results.replicates
-        own = self.own(frame)
-        return own[name] if name in own.columns else frame[name]
 
-    @cached_property
-    def ranked_among(self) -> dict[int, int]:
-        """How many draws the truths of each cell were ranked among; cells without fits left out."""
-        total = (self.replicates("chains") * self.replicates("draws")).to_numpy(float)
-        most: dict[int, int] = {}
-        for position, draws in zip(self.replicate_positions.tolist(), total, strict=True):
-            if np.isfinite(draws):
-                most[position] = min(KEPT_DRAWS, int(draws))
-        return most
+def _whole(values: Floats) -> Flags:
+    return np.asarray(values == np.round(values))

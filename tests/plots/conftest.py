@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from recovery.measures import performance
+from recovery.plots.frames import by_cell
 
 CI_PROBS = (0.5, 0.8, 0.9, 0.95)
 _Z = {0.5: 0.6744898, 0.8: 1.2815516, 0.9: 1.6448536, 0.95: 1.959964}
@@ -25,6 +26,18 @@ class Frames:
     replicates: pd.DataFrame
     priors: pd.DataFrame
     _measures: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def estimates_by_cell(self) -> pd.DataFrame:
+        numbers = ("truth", "mean", "sd", "eti_90_lower", "eti_90_upper", "rank")
+        frame = by_cell(self.estimates, *numbers, keys=["parameter", "kind"])
+        return frame.assign(ranked_among=99)
+
+    @property
+    def fits_by_cell(self) -> pd.DataFrame:
+        fits = self.replicates[self.replicates["status"] == "ok"]
+        numbers = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "wall_s", "ess_bulk_per_s")
+        return by_cell(fits, *numbers)
 
     def measures(self) -> pd.DataFrame:
         return self._measures

@@ -248,6 +248,18 @@ def test_every_fit_beyond_the_limit_is_in_view(frames):
         assert ax.get_ylim()[1] > max(values)
 
 
+def test_of_very_many_fits_beyond_a_bar_some_are_drawn_the_farthest_among_them(frames):
+    fits = frames({"trials": [50]}, replicates=3000, modes=("fixed",)).replicates
+    ax = plot_ess(fits, "trials")
+    values = fits["ess_bulk_min"].to_numpy()
+    dots = next(one for one in ax.get_lines() if len(one.get_ydata()) == 100).get_ydata()
+    assert {values.min(), values.max()} <= set(dots)
+    assert set(dots) <= set(values)
+    line(ax, "fits beyond: 100 of each bar, evenly chosen")
+    few = plot_ess(fits.head(900), "trials")
+    assert not [one for one in few.get_lines() if "evenly" in str(one.get_label())]
+
+
 def test_an_infinite_r_hat_is_counted_on_the_figure(frames):
     fits = frames({"trials": [50, 100]}).replicates
     fits.loc[[0, 1], "r_hat_max"] = np.inf

@@ -36,7 +36,7 @@ class Run:
 
     axes: Mapping[str, Sequence[Any]] = field(default_factory=lambda: {"trials": [10, 40]})
     modes: Sequence[str] = ("fixed", "prior")
-    replicates: int = 20
+    replicates: int | Sequence[int] = 20  # of each cell
     planned: int | None = None
     parameters: Mapping[str, float] = field(default_factory=lambda: {"mu": 0.5, "far": 6.0})
     predicted: Sequence[str] = ()
@@ -47,6 +47,10 @@ class Run:
     prior_variance_relative_se: float = 0.02
     chains_and_draws: tuple[int, int] = (4, 500)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    cell_settings: Mapping[str, Any] = field(default_factory=dict)
+    draws_of: Callable[[int, int], int] | None = None
+    ess: float = 1200.0
+    execution: Mapping[str, Any] = field(default_factory=dict)
     scenario: str = "conjugate"
     traceback: str = "Traceback (most recent call last):\n  ...\nValueError: bad\n"
     command: str = "recovery run conjugate"
@@ -61,7 +65,7 @@ class Run:
                 "digest": f"{mode}{i}",
                 "levels": levels,
                 "truth_mode": mode,
-                "settings": {},
+                "settings": dict(self.cell_settings),
                 "problem": {
                     "model": dict.fromkeys(self.parameters, "free Normal"),
                     "covariates": {"x": "1"},
@@ -71,7 +75,8 @@ class Run:
             for mode in self.modes
             for i, levels in enumerate(combinations)
         ]
-        planned = self.planned or self.replicates
+        most = self.replicates if isinstance(self.replicates, int) else max(self.replicates)
+        planned = self.planned or most
         identity = {"scenario": self.scenario, "axes": list(self.axes), "seed": 42}
         with Store.create_or_open(folder) as store:
             store.begin(
@@ -89,7 +94,12 @@ class Run:
                 },
             )
             for number, cell in enumerate(cells):
-                store.append([self._record(cell, number, i) for i in range(self.replicates)])
+                count = (
+                    self.replicates if isinstance(self.replicates, int) else self.replicates[number]
+                )
+                store.append([self._record(cell, number, i) for i in range(count)])
+            if self.execution:
+                store.end(self.execution)
         return Results(folder)
 
     def _prior(self, name: str, truth: float) -> dict[str, Any]:
@@ -113,6 +123,8 @@ class Run:
         flagged = self.flagged(index)
         chains, draws = self.chains_and_draws
         draws = cell["levels"].get("draws", draws)
+        if self.draws_of is not None:
+            draws = self.draws_of(number, index)
         return Record(
             status=Status.OK,
             sampling=Sampling("exact", chains, draws, 500, 3 * flagged, 0, 3, 0.9, 5000 + index),
@@ -138,7 +150,7 @@ class Run:
             "names": names, "kinds": kinds, "truth": truth, "mean": mean, "sd": sd,
             "r_hat": np.where(known, r_hat, np.nan),
             "ess_bulk": np.where(known, 1500.0, np.nan),
-            "ess_tail": np.where(known, 1200.0, np.nan),
+            "ess_tail": np.where(known, self.ess, np.nan),
             "mcse_mean": np.where(known, sd / 40, np.nan),
             "quantiles": mean[:, None] + sd[:, None] * norm.ppf(QUANTILE_GRID),
             "rank": rank,

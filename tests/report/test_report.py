@@ -113,6 +113,17 @@ def test_another_process_with_the_real_figures_writes_the_same_bytes(make):
     assert "<svg" in here["report.html"].decode()
 
 
+def test_no_frame_with_a_row_per_estimate_is_made_for_a_report(make, monkeypatch):
+    results = make(failed=lambda i: "E" if i == 1 else None, flagged=lambda i: i == 2)
+
+    def too_wide(self):
+        raise AssertionError("a million replicates would need gigabytes")
+
+    for name in ("estimates", "replicates"):
+        monkeypatch.setattr(Results, name, property(too_wide))
+    write_report(results)
+
+
 def test_the_time_of_a_session_is_in_the_provenance_only(make, two_figures):
     results = make()
     write_report(results, two_figures())
