@@ -52,7 +52,7 @@ def _counts(view: View) -> tuple[int, int, int, int, int]:
 def _fits_tile(view: View) -> Tile:
     planned, done, ok, failed, flagged = _counts(view)
     left = max(planned - done, 0)
-    detail = f"{failed} failed, {flagged} flagged" + (f", {left} left to run" if left else "")
+    detail = f"{failed:,} failed, {flagged:,} flagged" + (f", {left:,} left to run" if left else "")
     tone: Tone = "bad" if failed or not ok else "warn" if flagged or left else ""
     return Tile("Complete fits", f"{ok:,} of {max(planned, done):,}", detail, tone)
 
@@ -123,14 +123,20 @@ class _Lowest:
         """Write the interval of the coverage, and how sure it is."""
         estimate, _, n = self.measures.coverage
         lower, upper = binomial_interval(estimate, n, _simultaneous(self.among))
+        digits = _digits(n)
         over = f", simultaneous over the {self.among:,} rows" if self.among > 1 else ""
-        return f"95 % interval{over}, {share(lower)} to {share(upper)}"
+        return f"95 % interval{over}, {share(lower, digits)} to {share(upper, digits)}"
 
     def where(self, view: View) -> str:
         """Write which row it is."""
         m = self.measures
         others = f" and {count(self.equals, 'other row')}" if self.equals else ""
         return f"{plain(m.parameter)}{view.at(m.position)}{others}"
+
+
+def _digits(n: int) -> int:
+    """Return how many decimals of a share of n a reader can use."""
+    return 2 if n < 10_000 else 3 if n < 1_000_000 else 4
 
 
 def _simultaneous(among: int) -> float:
@@ -166,7 +172,7 @@ def _coverage_tile(view: View, mode: str) -> Tile | None:
     detail = f"{found.where(view)}; {found.interval()}"
     if mode == "fixed" and found.measures.position in cells_in_conflict(view):
         detail, tone = f"{detail}; conflict of truth and prior", "warn"
-    coverage = share(found.measures.coverage.estimate)
+    coverage = share(found.measures.coverage.estimate, _digits(found.measures.coverage.n))
     return Tile(f"Lowest coverage for its n, {MODES[mode]}", coverage, detail, tone)
 
 
@@ -175,8 +181,8 @@ def _row_text(view: View, found: _Lowest, rows: str = "") -> str:
     coverage = found.measures.coverage
     text = (
         f"the coverage of {PERCENT} intervals that is lowest for its n{rows} is "
-        f"{share(coverage.estimate)} ({found.interval()}, n = {coverage.n:,}), for "
-        f"{found.where(view)}. "
+        f"{share(coverage.estimate, _digits(coverage.n))} ({found.interval()}, "
+        f"n = {coverage.n:,}), for {found.where(view)}. "
     )
     if not found.low:
         return text + "Monte Carlo error alone can explain a lowest value such as this"

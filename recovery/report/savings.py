@@ -184,14 +184,12 @@ def _state(n: int, widest: tuple[float, str] | None, target: float, most: int | 
 
 def _grown_text(used: list[int], states: list[str], target: float, most: int | None) -> Text:
     total, largest = sum(used), max(used)
-    equal = len(used) * largest
     text = (
-        "Cells grew until the coverage of every parameter's "
+        "Cells were to grow until the coverage of every parameter's "
         f"{PERCENT} interval had a Monte Carlo standard error of {target:g}"
         + (f", to {count(most, 'replicate')} at most" if most is not None else "")
         + f". {count(len(used), 'cell')} took {min(used):,} to {largest:,} replicates, "
-        f"{total:,} in all. As many in each cell as in the largest would have been {equal:,}: "
-        f"{_percent(1 - total / equal)} were saved."
+        f"{total:,} in all."
     )
     ended, missed = states.count(_AT_MOST), states.count(_MISSED)
     if ended:
@@ -200,7 +198,15 @@ def _grown_text(used: list[int], states: list[str], target: float, most: int | N
             "allow more to reach it."
         )
     if missed:
-        text += f" {count(missed, 'cell')} stopped before; go on with the run to reach it."
+        text += (
+            f" {count(missed, 'cell')} stopped before that; go on with the run to reach the target."
+        )
+    else:
+        equal = len(used) * largest
+        text += (
+            f" As many in each cell as in the largest would have been {equal:,}: "
+            f"{_percent(1 - total / equal)} were saved."
+        )
     return Text(text, "warn" if ended or missed else "")
 
 

@@ -155,7 +155,7 @@ def test_the_draws_are_those_of_pm_sample_bit_for_bit(of: Scenario) -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
 @pytest.mark.parametrize(
-    "settings", [Settings(draws=30, tune=0, chains=1), Settings(draws=4, tune=150)]
+    "settings", [Settings("pymc", draws=30, tune=0, chains=1), Settings(draws=4, tune=150)]
 )
 def test_the_draws_are_those_of_pm_sample_without_warm_up_and_with_little_else(
     settings: Settings,

@@ -229,6 +229,12 @@ def test_a_lowest_coverage_that_chance_explains_is_said_to_be_so(make, monkeypat
     assert tiles["Lowest coverage for its n, truth drawn from the prior"].tone == ""
 
 
+def test_a_coverage_of_very_many_fits_has_the_decimals_that_they_tell(make, monkeypatch):
+    said, tiles = with_rows(make, monkeypatch, [(0, 9_017, 10_000)])
+    assert "is 0.902 (95 % interval, 0.896 to 0.907, n = 10,000)" in said
+    assert tiles["Lowest coverage for its n, truth drawn from the prior"].value == "0.902"
+
+
 CANNOT_TELL = "This report cannot tell the two apart"
 NOR_RULE_OUT = (
     "that alone does not show a fault, nor rule one out; truth mode prior tests the sampler"
