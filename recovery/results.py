@@ -15,7 +15,7 @@ from recovery.columns import TIMES, Columns
 from recovery.errors import SettingsError, StoreConflict
 from recovery.record import QUANTILE_GRID, Floats
 from recovery.store import Store
-from recovery.summary import summarise
+from recovery.summary import complete_fits, estimates, summarise
 from recovery.thresholds import flags
 
 if TYPE_CHECKING:
@@ -208,14 +208,9 @@ class Results:
         Columns: axes, ``truth_mode``, then ``r_hat_max``, ``ess_bulk_min``, ``ess_tail_min``,
         ``wall_s`` and ``ess_bulk_per_s`` as in `fits`; cells without a complete fit have no row.
         """
-        ok = self.columns.ok
-        position = self.columns.position[ok]
-        starts = np.flatnonzero(np.diff(position, prepend=-1))
-        frame = pd.DataFrame({"position": position[starts]})
-        for name in (*(name for name, _ in _WORST), "wall_s", "ess_bulk_per_s"):
-            column = self.fits[name].to_numpy(float)[ok]
-            frame[name] = _objects(np.split(column, starts[1:])[: len(starts)])
-        return self._with_levels(frame)
+        names = [*(name for name, _ in _WORST), "wall_s", "ess_bulk_per_s"]
+        fits = {name: self.fits[name].to_numpy(float) for name in names}
+        return self._with_levels(pd.DataFrame(complete_fits(self.columns, fits)))
 
     @cached_property
     def estimates_by_cell(self) -> pd.DataFrame:
@@ -226,25 +221,10 @@ class Results:
         numbers as in `estimates`, without a row for each. ``rank`` is among ``ranked_among``
         draws, see `Columns.ranks`.
         """
-        groups = self.columns.groups
-        ranked = [self.columns.ranks(*key) for key in groups]
         lower, upper = self._intervals(0.9)
         columns = {name: self.columns.column(name) for name in ("truth", "mean", "sd")}
         columns |= {"eti_90_lower": lower, "eti_90_upper": upper}
-        frame = pd.DataFrame(
-            {
-                "position": [group.position for group in groups.values()],
-                "parameter": [group.parameter for group in groups.values()],
-                "kind": pd.Series([group.kind for group in groups.values()], dtype=object),
-                "ranked_among": [among for _, among in ranked],
-            }
-            | {
-                n: _objects([g.of(column) for g in groups.values()])
-                for n, column in columns.items()
-            }
-            | {"rank": _objects([rank for rank, _ in ranked])}
-        )
-        return self._with_levels(frame)
+        return self._with_levels(pd.DataFrame(estimates(self.columns, columns)))
 
     # --- intervals and priors -------------------------------------------------------------------
 
@@ -403,14 +383,6 @@ class Results:
         keys = [*self.axes, "truth_mode", "seed", "replicate", "parameter"]
         frame = self.estimates.drop(columns=["kind"]).astype({"rank": float}).set_index(keys)
         return xr.Dataset.from_dataframe(frame)
-
-
-def _objects(arrays: Sequence[Floats]) -> NDArray[np.object_]:
-    """Return a column of arrays."""
-    column = np.empty(len(arrays), dtype=object)
-    for i, array in enumerate(arrays):
-        column[i] = array
-    return column
 
 
 def _names(names: Sequence[str], count: int) -> NDArray[np.object_]:

@@ -1,7 +1,10 @@
-"""The measures of every parameter in every cell, straight from the columns of a store."""
+"""What the columns of a store hold of every cell: measures, and its replicates as arrays."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from recovery.blocks import Flags
 from recovery.columns import Columns
@@ -47,3 +50,61 @@ def summarise(
         )
         for name, (estimate, mcse, n) in measured.items():
             yield position, parameter, name, estimate, mcse, n
+
+
+def complete_fits(columns: Columns, fits: Mapping[str, Floats]) -> dict[str, NDArray[Any]]:
+    """Return columns of fits as arrays over the complete fits of each cell that has one.
+
+    Parameters
+    ----------
+    columns : Columns
+    fits : mapping of str to array, shape (n_replicates,)
+
+    Returns
+    -------
+    dict of str to array, shape (n_cells,)
+        ``position`` and arrays of arrays under the names of `fits`.
+    """
+    position = columns.position[columns.ok]
+    starts = np.flatnonzero(np.diff(position, prepend=-1))
+    found: dict[str, NDArray[Any]] = {"position": position[starts]}
+    for name, column in fits.items():
+        parts = np.split(column[columns.ok], starts[1:])
+        found[name] = _objects(parts[: len(starts)])
+    return found
+
+
+def estimates(columns: Columns, values: Mapping[str, list[Floats]]) -> dict[str, NDArray[Any]]:
+    """Return columns of estimates as arrays over the replicates of each cell and parameter.
+
+    Parameters
+    ----------
+    columns : Columns
+    values : mapping of str to list of array
+        Columns of every block, (n_parameters, n) each.
+
+    Returns
+    -------
+    dict of str to array, shape (n_groups,)
+        ``position``, ``parameter``, ``kind``, ``ranked_among``, then arrays of arrays: those under
+        the names of `values`, and ``rank``, see `Columns.ranks`.
+    """
+    groups = list(columns.groups.values())
+    ranked = [columns.ranks(group.position, group.parameter) for group in groups]
+    found: dict[str, NDArray[Any]] = {
+        "position": np.array([group.position for group in groups], dtype=np.int64),
+        "parameter": np.array([group.parameter for group in groups], dtype=object),
+        "kind": np.array([group.kind for group in groups], dtype=object),
+        "ranked_among": np.array([among for _, among in ranked], dtype=np.int64),
+    }
+    for name, column in values.items():
+        found[name] = _objects([group.of(column) for group in groups])
+    return found | {"rank": _objects([rank for rank, _ in ranked])}
+
+
+def _objects(arrays: Sequence[Floats]) -> NDArray[np.object_]:
+    """Return a column of arrays."""
+    column = np.empty(len(arrays), dtype=object)
+    for i, array in enumerate(arrays):
+        column[i] = array
+    return column

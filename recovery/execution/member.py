@@ -39,7 +39,8 @@ class Member:
     """A process of threads, as the runner sees it.
 
     It is a fresh interpreter, started as loky starts its workers: nothing is forked, the user's
-    main script is not run again, and functions and classes travel by value.
+    main script is not run again, and what that script defines travels by value. A sampler object
+    of another module needs one that can be imported there, too.
 
     Parameters
     ----------

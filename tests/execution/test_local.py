@@ -3,12 +3,14 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from recovery import Sweep
@@ -19,6 +21,9 @@ from recovery.execution import local
 from recovery.results import Results
 from recovery.store import Store
 from recovery.testing import ExactDensity, ExactSampler, line
+
+# Other processes cannot import this module by its name.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 @dataclass
@@ -139,7 +144,7 @@ def test_records_that_come_together_share_a_commit_and_the_first_does_not_wait(
     monkeypatch.setattr(Store, "append", counted)
     run(tmp_path, ExactSampler(), replicates=200)
     assert sum(batches) == 400
-    assert batches[0] == 1
+    assert batches[0] <= 2  # what was there at once: a fit of each worker at most
     # One commit each 0.2 s at most: 100 of them would be 20 s for what takes a few.
     assert len(batches) < 100
 
