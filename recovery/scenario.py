@@ -22,14 +22,15 @@ RESERVED_AXES = frozenset(
     # identity
     "scenario truth truth_mode cell seed replicate key n n_planned n_ok n_failed n_flagged "
     # fits
-    "status stage error traceback sampler draws tune chains target_accept simulate_s sample_s "
+    "status stage error traceback sampler draws tune chains target_accept ess simulate_s sample_s "
     "rest_s wall_s divergences reached_max_treedepth tree_depth_max acceptance_rate "
     "gradient_evaluations data_digest r_hat_max ess_bulk_min ess_tail_min ess_bulk_per_s "
     "ess_bulk_per_gradient flags flagged wall_s_mcse gradient_evaluations_mcse "
     "ess_bulk_per_s_mcse ess_bulk_per_gradient_mcse "
     # estimates and measures
     "parameter kind mean sd median eti_90_lower eti_90_upper r_hat ess_bulk ess_tail mcse_mean "
-    "rank pit variance_relative_se tail_probability z_score measure estimate mcse".split()
+    "rank pit variance_relative_se tail_probability z_score measure estimate mcse ranked_among "
+    "contraction prior_sd position ok".split()
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 

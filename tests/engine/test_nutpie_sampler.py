@@ -199,10 +199,13 @@ def test_an_incomplete_trace_is_no_fit(
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
     """Press Ctrl-C soon."""
+    # Whoever starts the tests in the background may have had it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     yield
     timer.cancel()
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow
