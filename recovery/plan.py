@@ -26,7 +26,8 @@ class Plan:
 
     def __init__(self, design: Design, store: Store, precision: Precision | None) -> None:
         self._design, self._store, self._precision = design, store, precision
-        self._done = store.done()
+        # Which of the two is needed is read, and no more: both go through the whole store.
+        self._done = store.done() if precision is None else {}
         self._known = {} if precision is None else _covered(store, design)
 
     def agenda(self, cells: Sequence[Cell]) -> tuple[Agenda, int]:

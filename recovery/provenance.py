@@ -31,7 +31,7 @@ def provenance(command: str, workers: int, scenario_file: str | None) -> dict[st
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
         "machine": {
             "system": f"{platform.system()} {platform.release()}",
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
         },
         "git_commit": _git_commit(scenario_file),
@@ -45,7 +45,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of this machine's processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -5,7 +5,8 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from recovery.provenance import processor
 
 PACKAGES = "pymc pytensor numba nutpie simuk numpyro jax pystan httpstan numpy"
 
@@ -45,20 +46,10 @@ def machine() -> Machine:
         except PackageNotFoundError:
             continue
     return Machine(
-        _processor(),
+        processor(),
         cores(),
         os.getloadavg()[0],
         platform.python_version(),
         found,
         datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

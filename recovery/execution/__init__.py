@@ -1,6 +1,6 @@
 """Running an agenda on one machine: in threads, and in processes of threads."""
 
-from recovery.execution.local import Carried, LocalExecution, default_workers
+from recovery.execution.local import LocalExecution, default_workers
 from recovery.execution.member import Equipment
 
-__all__ = ["Carried", "Equipment", "LocalExecution", "default_workers"]
+__all__ = ["Equipment", "LocalExecution", "default_workers"]

@@ -45,7 +45,12 @@ def layout_for(share: float, workers: int) -> Layout:
     threads = max(
         n for n in range(1, workers + 1) if n == 1 or 1 - efficiency(share, n) < MOST_LOST
     )
-    processes = math.ceil(workers / threads)
+    return spread(workers, math.ceil(workers / threads))
+
+
+def spread(workers: int, processes: int) -> Layout:
+    """Return workers spread evenly over processes, of which none is left without one."""
+    processes = max(1, min(workers, processes))
     return Layout(processes, math.ceil(workers / processes))
 
 

@@ -2,8 +2,9 @@
 
 import threading
 import time
+from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from recovery.agenda import Agenda
 from recovery.engine.replicate import run_replicate
@@ -76,8 +77,7 @@ class Crew:
     def start(self) -> None:
         """Begin."""
         for _ in range(self._size):
-            # A second interrupt must not wait for a fit.
-            threading.Thread(target=self._work, daemon=True).start()
+            in_background(self._work)
 
     def shrink(self, by: int) -> None:
         """Let so many threads end after their present fit; one stays."""
@@ -100,3 +100,8 @@ class Crew:
         except BaseException as error:
             self._outbox.put(error)
         self._outbox.put(None)
+
+
+def in_background(target: Callable[..., None], *args: Any) -> None:
+    """Run in a thread that a second interrupt does not wait for."""
+    threading.Thread(target=target, args=args, daemon=True).start()

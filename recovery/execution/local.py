@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 from recovery.agenda import Agenda
 from recovery.design import Replicate
 from recovery.engine.workshop import Workshop
-from recovery.execution.balance import Layout, layout_for, pays
-from recovery.execution.crew import Crew, Outbox
+from recovery.execution.balance import Layout, layout_for, pays, spread
+from recovery.execution.crew import Crew, Outbox, in_background
 from recovery.execution.member import Equipment, Member
 from recovery.record import Record
 
@@ -113,7 +113,7 @@ class LocalExecution:
                 crew.start()
                 decided = self._processes is not None or self._workers == 1
                 if self._processes is not None:
-                    self._recruit(_spread(self._workers, self._processes), crew, agenda, first)
+                    self._recruit(spread(self._workers, self._processes), crew, agenda, first)
                 for batch in self._batches():
                     left -= len(batch)
                     yield batch
@@ -125,14 +125,14 @@ class LocalExecution:
 
     def in_processes(self, agenda: Agenda, left: int) -> Generator[list[Record], None, None]:
         """Run an agenda in processes, one fit at a time in each; otherwise as `in_threads`."""
-        layout = _spread(min(self._workers, left), self._workers)
+        layout = spread(min(self._workers, left), self._workers)
         self._carry(layout)
         try:
             for _ in range(layout.processes):
                 member = Member(self._equipment, 1)
                 self._members.append(member)
                 self._sources += 1
-                _in_background(member.run, agenda, self._outbox)
+                in_background(member.run, agenda, self._outbox)
             yield from self._batches()
         finally:
             self._dismiss()
@@ -168,7 +168,7 @@ class LocalExecution:
 
         for _ in range(layout.processes - 1):
             self._members.append(member := Member(self._equipment, layout.threads))
-            _in_background(introduce, member, layout.threads)
+            in_background(introduce, member, layout.threads)
 
     def _batches(self) -> Generator[list[Record], None, None]:
         """Gather records; an error is raised once what came before it has been yielded."""
@@ -202,13 +202,3 @@ class LocalExecution:
         for member in self._members:
             member.end()
         self._members.clear()
-
-
-def _spread(workers: int, processes: int) -> Layout:
-    processes = max(1, min(workers, processes))
-    return Layout(processes, -(-workers // processes))
-
-
-def _in_background(target: Any, *args: Any) -> None:
-    # A second interrupt must not wait for a fit.
-    threading.Thread(target=target, args=args, daemon=True).start()
