@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recovery.columns import TIMES, Columns
 from recovery.errors import SettingsError, StoreConflict
+from recovery.rank_tests import RankTest, rank_tests
 from recovery.record import QUANTILE_GRID, Floats
 from recovery.store import Store
 from recovery.summary import complete_fits, estimates, summarise
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 CI_PROBS = (0.5, 0.8, 0.9, 0.95)
 """Levels of the central intervals that measures are made at by default."""
 
-_ESTIMATES = ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "rank", "pit")
+_ESTIMATES = (
+    "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "crps", "rank", "ranked_among",
+    "pit",
+)  # fmt: skip
 _WORST = (("r_hat_max", "r_hat"), ("ess_bulk_min", "ess_bulk"), ("ess_tail_min", "ess_tail"))
 
 
@@ -172,8 +176,9 @@ class Results:
 
         Columns: axes, ``truth_mode``, ``seed``, ``replicate``, ``parameter``, ``kind``, ``truth``
         (the true value), ``mean``, ``sd``, ``median``, ``eti_90_lower``, ``eti_90_upper``,
-        ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``, ``rank``, ``pit``. Use `intervals`
-        for other levels.
+        ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``, ``crps``, ``rank`` (of the truth
+        among ``ranked_among`` draws), ``pit``. Use `intervals` for other levels. Test quantities
+        have the kind ``quantity``.
         """
         columns, blocks = self.columns, self.columns.blocks
         places = [np.broadcast_to(b.rows, (len(b.names), len(b.rows))) for b in blocks]
@@ -191,7 +196,7 @@ class Results:
             ),
             **{n: self.columns.flat([b.column(n) for b in blocks]) for n in ("truth", *_ESTIMATES)},
         }
-        frame = pd.DataFrame(values).astype({"rank": "Int64"})
+        frame = pd.DataFrame(values).astype({"rank": "Int64", "ranked_among": "Int64"})
         at = frame.columns.get_loc("sd")
         assert isinstance(at, int)
         frame.insert(at + 1, "median", self.columns.flat([b.column("q0.5") for b in blocks]))
@@ -216,10 +221,10 @@ class Results:
     def estimates_by_cell(self) -> pd.DataFrame:
         """One row per cell and parameter, with an array over its complete fits in each column.
 
-        Columns: axes, ``truth_mode``, ``parameter``, ``kind``, ``ranked_among``, then the arrays
-        ``truth``, ``mean``, ``sd``, ``eti_90_lower``, ``eti_90_upper`` and ``rank``: the same
-        numbers as in `estimates`, without a row for each. ``rank`` is among ``ranked_among``
-        draws, see `Columns.ranks`.
+        Columns: axes, ``truth_mode``, ``parameter``, ``kind``, then the arrays ``truth``,
+        ``mean``, ``sd``, ``eti_90_lower`` and ``eti_90_upper``, the same numbers as in
+        `estimates` without a row for each, and ``rank``: the rank of every truth on the scale of
+        99 draws, see `recovery.ranking.rank_cells`.
         """
         lower, upper = self._intervals(0.9)
         columns = {name: self.columns.column(name) for name in ("truth", "mean", "sd")}
@@ -349,6 +354,52 @@ class Results:
         table.insert(0, "n_planned", self.cells["n_planned"].to_numpy())
         return self._with_levels(table.reset_index(names="position"), "truth")
 
+    def rank_tests(self, fits: Literal["all", "clean"] = "all") -> list[RankTest]:
+        """Test whether the ranks of truths drawn from the prior are uniform, see `rank_tests`."""
+        keep = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
+        # Cells of a swept sampler setting share their data sets.
+        together = "swept" not in self.identity.values()
+        modes = [str(cell["truth_mode"]) for cell in self._cells]
+        return rank_tests(self.columns, modes, together=together, keep=keep)
+
+    def calibration(self, fits: Literal["all", "clean"] = "all") -> pd.DataFrame:
+        """Return the tests of the ranks in truth mode ``prior``: simulation-based calibration.
+
+        Parameters
+        ----------
+        fits : {"all", "clean"}
+            All complete fits, or only those that crossed no threshold.
+
+        Returns
+        -------
+        DataFrame
+            A row per parameter or test quantity and cell, first those over all cells together
+            (the axes are empty there). Columns: axes, ``parameter``, ``kind``, ``n`` (ranks),
+            ``gamma``, ``threshold`` (of gamma, at 5 % for this test alone), ``p_value`` (exact),
+            ``p_holm``, ``p_bh`` (adjusted over all rows) and ``rejected`` (by Holm, at 5 %).
+        """
+        tests = self.rank_tests(fits)
+        frame = pd.DataFrame(
+            {
+                "position": [-1 if t.position is None else t.position for t in tests],
+                "parameter": pd.Series([t.parameter for t in tests], dtype=object),
+                "kind": pd.Series([t.kind for t in tests], dtype=object),
+                "n": [t.result.n for t in tests],
+                "gamma": [t.result.gamma for t in tests],
+                "threshold": [t.result.threshold for t in tests],
+                "p_value": [t.result.p_value for t in tests],
+                "p_holm": [t.holm for t in tests],
+                "p_bh": [t.benjamini_hochberg for t in tests],
+                "rejected": [t.rejected for t in tests],
+            }
+        )
+        everywhere = frame["position"] == -1
+        named = self._with_levels(frame.assign(position=frame["position"].clip(lower=0)))
+        named = named.drop(columns="truth_mode")
+        for axis in self.axes:
+            named[axis] = named[axis].astype(object).where(~everywhere, None)
+        return named
+
     def cost(self) -> pd.DataFrame:
         """Return the cost per cell: means over complete fits, in seconds and counts.
 
@@ -381,7 +432,8 @@ class Results:
         import xarray as xr
 
         keys = [*self.axes, "truth_mode", "seed", "replicate", "parameter"]
-        frame = self.estimates.drop(columns=["kind"]).astype({"rank": float}).set_index(keys)
+        frame = self.estimates.drop(columns=["kind"])
+        frame = frame.astype({"rank": float, "ranked_among": float}).set_index(keys)
         return xr.Dataset.from_dataframe(frame)
 
 

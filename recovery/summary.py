@@ -86,20 +86,19 @@ def estimates(columns: Columns, values: Mapping[str, list[Floats]]) -> dict[str,
     Returns
     -------
     dict of str to array, shape (n_groups,)
-        ``position``, ``parameter``, ``kind``, ``ranked_among``, then arrays of arrays: those under
-        the names of `values`, and ``rank``, see `Columns.ranks`.
+        ``position``, ``parameter``, ``kind``, then arrays of arrays: those under the names of
+        `values`, and ``rank``, see `Columns.ranks`.
     """
     groups = list(columns.groups.values())
-    ranked = [columns.ranks(group.position, group.parameter) for group in groups]
+    ranks = [columns.ranks(group.position, group.parameter) for group in groups]
     found: dict[str, NDArray[Any]] = {
         "position": np.array([group.position for group in groups], dtype=np.int64),
         "parameter": np.array([group.parameter for group in groups], dtype=object),
         "kind": np.array([group.kind for group in groups], dtype=object),
-        "ranked_among": np.array([among for _, among in ranked], dtype=np.int64),
     }
     for name, column in values.items():
         found[name] = _objects([group.of(column) for group in groups])
-    return found | {"rank": _objects([rank for rank, _ in ranked])}
+    return found | {"rank": _objects(ranks)}
 
 
 def _objects(arrays: Sequence[Floats]) -> NDArray[np.object_]:

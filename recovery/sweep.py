@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from recovery.conflict import refuse_another_run
+from recovery.conflict import refuse_another_run, refuse_changed_quantities
 from recovery.database import writable_folder
 from recovery.design import Cell, Design, Settings, TruthMode
-from recovery.engine.describe import describe
+from recovery.engine.describe import describe, describe_quantities
 from recovery.engine.priors import Prior, summarise_priors
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Prepared, Workshop
@@ -24,6 +24,7 @@ from recovery.provenance import command_line, provenance
 from recovery.results import Results
 from recovery.scenario import Scenario
 from recovery.store import Store
+from recovery.supplement import add_quantities
 
 TRUTH: Mapping[str, tuple[TruthMode, ...]] = {
     "fixed": ("fixed",),
@@ -189,6 +190,8 @@ class Sweep:
         descriptions = {digest: describe(p.problem) for digest, p in prepared.items()}
         with Store.create_or_open(folder, fresh=fresh) as store:
             refuse_another_run(store, self._identity(), self._describe_stored(store, descriptions))
+            quantities = {d: describe_quantities(p.problem) for d, p in prepared.items()}
+            refuse_changed_quantities(store, quantities)
             known = {cell["digest"] for cell in store.cells()}
             new = [cell for cell in self.design.cells if cell.digest not in known]
             store.begin(
@@ -196,7 +199,9 @@ class Sweep:
                 [self._cell_row(cell, prepared, descriptions) for cell in new],
                 self.design.plan(),
                 provenance(command or command_line(), workers, self._file()),
+                quantities,
             )
+            add_quantities(store, self.workshop, self.design.cells)
             plan = Plan(self.design, store, self._precision)
             fitting = Fitting(plan, store, self.workshop, self._equipment, workers, processes)
             together, apart = self._by_room(prepared)

@@ -14,7 +14,7 @@ from recovery.report.headline import sentences, tiles
 from recovery.report.measured import recovery_sections
 from recovery.report.origin import design_section, provenance_section
 from recovery.report.savings import savings_section
-from recovery.report.soundness import rank_tests, soundness_section
+from recovery.report.soundness import soundness_section
 from recovery.report.text import plain
 from recovery.report.view import View
 
@@ -28,7 +28,7 @@ def report_content(view: View, figures: Sequence[Figure]) -> Report:
     figures : sequence of Figure
         In the order they are shown.
     """
-    tests = rank_tests(view)
+    tests = view.results.rank_tests()
     found: list[Section | None] = [
         design_section(view),
         soundness_section(view, tests),

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from recovery.record import FITTED
 from recovery.report.document import Block, Cell, Code, Column, Facts, Section, Table, Text, row
 from recovery.report.measured import PERCENT, axis_columns, coverage_cell, names
 from recovery.report.text import (
@@ -16,7 +17,7 @@ from recovery.report.text import (
     seconds,
     with_error,
 )
-from recovery.report.view import MODES, PREDICTED, View
+from recovery.report.view import MODES, View
 from recovery.thresholds import THRESHOLDS
 
 _GROUPS_SHOWN = 20
@@ -114,7 +115,7 @@ def flagged_section(view: View) -> Section | None:
     clean = {(m.position, m.parameter): m for m in view.measures("clean")}
     rows = []
     for m in view.all_fits:
-        if m.position not in flagged or m.kind in PREDICTED:
+        if m.position not in flagged or m.kind not in FITTED:
             continue
         without = clean.get((m.position, m.parameter))
         rows.append(

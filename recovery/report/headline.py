@@ -8,10 +8,11 @@ import numpy as np
 from scipy.special import bdtr
 
 from recovery.measures import Measured
+from recovery.rank_tests import ALPHA, RankTest
 from recovery.report.document import Text, Tile, Tone
 from recovery.report.fits import flag_counts
 from recovery.report.measured import PERCENT, cells_in_conflict, conflicts, departure
-from recovery.report.soundness import ALPHA, RankTest, verdict_text
+from recovery.report.soundness import verdict_text
 from recovery.report.text import count, listed, plain, seconds, share
 from recovery.report.view import CI_PROB, MODES, Measures, View
 from recovery.shares import binomial_interval
