@@ -14,6 +14,8 @@ LAYERS = [
     "shares",
     "measures",
     "calibration",
+    "evidence",
+    "confidence",
     "ordering",
     "autocorrelation",
     "diagnostics",
