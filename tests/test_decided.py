@@ -233,7 +233,7 @@ def decisions(results: Results) -> list[Decision]:
 WRONG = ExactSampler(sd_factor=0.5)
 
 
-def test_every_cell_is_decided_and_the_same_with_any_workers_and_interruptions(
+def test_every_cell_is_decided_and_the_same_with_any_workers_and_after_an_interruption(
     tmp_path: Path,
 ) -> None:
     results = sweep(tmp_path / "two")
