@@ -67,7 +67,8 @@ def decided_section(view: View) -> Section | None:
     margin, most = float(wanted[-1]["margin"]), int(wanted[-1]["max_replicates"])
     judged = _judged(view, margin)
     blocks: list[Block] = [_claims(judged, view, margin), _saved(judged, most)]
-    return Section("decided", "What was decided", (*blocks, _table(judged, view, most)))
+    blocks.append(_table(judged, view, most))
+    return Section("decided", "What was decided", tuple(blocks), brief=True)
 
 
 def _judged(view: View, margin: float) -> list[_Judged]:
@@ -151,9 +152,12 @@ def _table(judged: list[_Judged], view: View, most: int) -> Table:
         )
         for one in judged
     )
-    notes = (
+    limit = (
         f"A cell is miscalibrated from an e-value of {number(len(judged) / ALPHA)} on: the number "
         f"of cells over {ALPHA:g}.",
+    )
+    notes = (
+        *(limit if "prior" in view.modes else ()),
         "Coverage is not judged of predicted, constant and discrete quantities, nor are the ranks "
         "of predicted and constant ones. Evidence and sequences are those at the claim, or after "
         "all replicates where there is none.",
