@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from recovery.report.decided import decided_section
 from recovery.report.document import Figure, Report, Section, Text
 from recovery.report.fits import (
     convergence_section,
@@ -32,6 +33,7 @@ def report_content(view: View, figures: Sequence[Figure]) -> Report:
     found: list[Section | None] = [
         design_section(view),
         soundness_section(view, tests),
+        decided_section(view),
         *recovery_sections(view),
         _figures_section(figures),
         convergence_section(view),

@@ -103,10 +103,10 @@ def _blocks(view: View, tests: list[RankTest]) -> list[Block]:
                 "truth among posterior draws is uniform (Talts et al. 2018, "
                 "doi:10.48550/arXiv.1804.06788). The test is the exact simultaneous band of "
                 "Säilynoja et al. (2022), doi:10.1007/s11222-022-10090-6. A truth is ranked among "
-                "no more draws than its parameter has effective ones. Test quantities are functions "
-                "of parameters and data: the ranks of the joint log-likelihood see a posterior "
-                "that ignores data or loses correlations, which those of parameters cannot "
-                "(Modrák et al. 2025, doi:10.1214/23-BA1404)."
+                "no more draws than its parameter has effective ones. Test quantities are "
+                "functions of parameters and data: the ranks of the joint log-likelihood see a "
+                "posterior that ignores data or loses correlations, which those of parameters "
+                "cannot (Modrák et al. 2025, doi:10.1214/23-BA1404)."
             )
         )
         blocks.append(_table(view, tests))
