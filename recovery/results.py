@@ -29,6 +29,10 @@ _ESTIMATES = (
     "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "crps", "rank", "ranked_among",
     "pit",
 )  # fmt: skip
+_QUANTITY_FAILURES = """
+SELECT cell, quantity, error, count(*) FROM quantity_failures JOIN replicates ON id = replicate
+GROUP BY cell, quantity, error ORDER BY cell, quantity, error
+"""
 _WORST = (("r_hat_max", "r_hat"), ("ess_bulk_min", "ess_bulk"), ("ess_tail_min", "ess_tail"))
 
 
@@ -74,6 +78,9 @@ class Results:
         self.compilations = pd.DataFrame(
             store.rows("SELECT session, kind, seconds, process FROM compilations"),
             columns=["session", "kind", "seconds", "process"],
+        )
+        self._quantity_failures = pd.DataFrame(
+            store.rows(_QUANTITY_FAILURES), columns=["position", "quantity", "error", "n"]
         )
 
     # --- one row per replicate or parameter ----------------------------------------------------
@@ -203,6 +210,11 @@ class Results:
         frame.insert(at + 2, "eti_90_lower", lower)
         frame.insert(at + 3, "eti_90_upper", upper)
         return self._with_levels(frame)
+
+    @property
+    def quantity_failures(self) -> pd.DataFrame:
+        """One row per cell, test quantity and error: in how many complete fits it failed so."""
+        return self._with_levels(self._quantity_failures)
 
     # --- one row per cell, its replicates as arrays ---------------------------------------------
 

@@ -9,9 +9,11 @@ from scipy.special import bdtr
 
 from recovery.measures import Measured
 from recovery.rank_tests import ALPHA, RankTest
+from recovery.report.conflict import cells_in_conflict, conflicts
 from recovery.report.document import Text, Tile, Tone
 from recovery.report.fits import flag_counts
-from recovery.report.measured import PERCENT, cells_in_conflict, conflicts, departure
+from recovery.report.measured import PERCENT, departure
+from recovery.report.reading import reading_text
 from recovery.report.soundness import verdict_text
 from recovery.report.text import count, listed, plain, seconds, share
 from recovery.report.view import CI_PROB, MODES, Measures, View
@@ -40,7 +42,7 @@ def tiles(view: View, tests: list[RankTest]) -> tuple[Tile, ...]:
 def sentences(view: View, tests: list[RankTest]) -> tuple[Text, ...]:
     """Return what the numbers say, in words."""
     found = [_done_text(view), _flags_text(view), verdict_text(view, tests)]
-    found += [_prior_text(view, tests), _fixed_text(view)]
+    found += [_prior_text(view, tests), _fixed_text(view), reading_text(view)]
     return tuple(text for text in found if text)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from recovery.blocks import Flags, Group, Integers
 from recovery.measures import PRIOR_VARIANCE_SE_LIMIT, Measured
-from recovery.rank_tests import untested
+from recovery.rank_tests import RankTest, untested
 from recovery.record import FITTED, Floats
 from recovery.report.text import level
 from recovery.results import Results
@@ -113,7 +113,7 @@ class View:
         """Return the cell of each row of a frame that begins with the axes and the truth mode."""
         return [self._positions[key] for key in self._keys(frame)]
 
-    def _keys(self, frame: pd.DataFrame) -> list[Hashable]:
+    def _keys(self, frame: pd.DataFrame) -> list[tuple[Hashable, ...]]:
         # By place, not by name: an axis may share its name with a later column.
         columns = [frame.iloc[:, i].tolist() for i in range(len(self.results.axes) + 1)]
         return [tuple(None if v != v else v for v in key) for key in zip(*columns, strict=True)]
@@ -175,6 +175,16 @@ class View:
     def estimates(self, key: tuple[int, str], name: str) -> Floats:
         """Return one column of the estimates of a cell and parameter, shape (n,)."""
         return self.groups[key].of(self.results.columns.column(name))
+
+    @cached_property
+    def rank_tests(self) -> list[RankTest]:
+        """The tests of ranks, see `Results.rank_tests`."""
+        return self.results.rank_tests()
+
+    def twin(self, position: int) -> int | None:
+        """Return the cell of truth mode ``prior`` with the same levels, if there is one."""
+        *levels, _ = self._keys(self.cells.iloc[[position]])[0]
+        return self._positions.get((*levels, "prior"))
 
     @cached_property
     def untested(self) -> list[tuple[int, str, str]]:

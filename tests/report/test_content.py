@@ -5,9 +5,9 @@ from recovery.engine.priors import PRIOR_DRAWS
 from recovery.measures import Measured
 from recovery.report import headline
 from recovery.report import view as view_module
+from recovery.report.conflict import cells_in_conflict, conflicts
 from recovery.report.content import report_content
 from recovery.report.document import Report, Section, Table, Text
-from recovery.report.measured import cells_in_conflict, conflicts
 from recovery.report.text import share
 from recovery.report.view import Measures, View
 from recovery.shares import binomial_interval
@@ -56,7 +56,7 @@ def test_a_truth_far_out_in_its_prior_is_a_conflict_that_neither_shows_nor_clear
     assert "Conflict of truth and prior in 2 of 4 rows (far)" in text
     assert "by themselves they show no fault of the sampler; nor do they clear it" in text
     assert "the same may hold for the 2 other rows of these cells" in text
-    (table,) = tables(section(report, "recovery-fixed"))
+    _, table = tables(section(report, "recovery-fixed"))
     place = [column.title for column in table.columns].index("truth and prior")
     assert [row[place].text for row in table.rows] == ["in cell", "in cell", "conflict", "conflict"]
 
@@ -147,7 +147,7 @@ def test_predictions_have_their_own_table_and_no_rank_test(make):
     assert len(table.rows) == 8
     assert {row[0].text for row in table.rows} == {"predicted y[0]", "predicted mean of y[0]"}
     for slug in ("recovery-fixed", "recovery-prior"):
-        (fitted,) = tables(section(report, slug))
+        *_, fitted = tables(section(report, slug))
         assert {row[0].text for row in fitted.rows} == {"mu", "far"}
     assert {test.parameter for test in results.rank_tests()} == {"mu", "far"}
 
@@ -383,14 +383,14 @@ def test_contraction_is_in_the_table_over_the_prior_where_its_variance_is_known(
         (table,) = tables(section(report, "recovery-prior"))
         place = [column.title for column in table.columns].index("contraction")
         assert all((" ± " in row[place].text) == known for row in table.rows)
-        (table,) = tables(section(report, "recovery-fixed"))
+        _, table = tables(section(report, "recovery-fixed"))
         place = [column.title for column in table.columns].index("prior z")
         assert [row[place].text for row in table.rows] == (["0.5", "6"] if known else ["–"] * 2)  # noqa: RUF001
 
 
 def test_a_prior_tail_of_no_draw_is_below_what_the_draws_can_tell(make):
     report = content(make(modes=["fixed"], axes={}, parameters={"far": 50.0}))
-    (table,) = tables(section(report, "recovery-fixed"))
+    _, table = tables(section(report, "recovery-fixed"))
     place = [column.title for column in table.columns].index("prior tail")
     assert table.rows[0][place].text == "<0.002"
     assert f"from {PRIOR_DRAWS:,} prior draws" in " ".join(table.notes)
