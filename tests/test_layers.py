@@ -14,6 +14,7 @@ LAYERS = [
     "shares",
     "measures",
     "calibration",
+    "scores",
     "ordering",
     "autocorrelation",
     "diagnostics",
