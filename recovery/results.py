@@ -309,7 +309,8 @@ class Results:
         -------
         DataFrame
             One column per axis, then ``truth`` (the truth mode), ``parameter``, ``measure``,
-            ``estimate``, ``mcse`` and ``n``, the number of replicates used.
+            ``estimate``, ``mcse``, ``n``, the number of replicates used, and ``mcmc_share``, the
+            share of ``mcse**2`` that longer chains would take away, nan where it is not known.
         """
         if fits not in ("all", "clean"):
             raise SettingsError(f"fits: {fits!r} is not allowed; give 'all' or 'clean'")
@@ -318,7 +319,7 @@ class Results:
             clean = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
             intervals = {prob: self._intervals(prob) for prob in ci_probs}
             rows = summarise(self.columns, intervals, self._cells, clean)
-            columns = ["position", "parameter", "measure", "estimate", "mcse", "n"]
+            columns = ["position", "parameter", "measure", "estimate", "mcse", "n", "mcmc_share"]
             frame = pd.DataFrame(list(rows), columns=columns)
             self._measured[key] = self._with_levels(frame, "truth")
         return self._measured[key].copy()

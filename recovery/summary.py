@@ -1,7 +1,7 @@
 """What the columns of a store hold of every cell: measures, and its replicates as arrays."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,13 @@ from recovery.blocks import Flags
 from recovery.columns import Columns
 from recovery.measures import Measured, performance
 from recovery.record import Floats
+from recovery.schema import ESTIMATE_COLUMNS
 
-Row: TypeAlias = tuple[int, str, str, float, float, int]
-"""Cell, parameter, measure, estimate, mcse, n."""
+_BESIDE: Final = ("crps", "mcse_mean", "ess_tail")
+"""Columns of estimates without which a few measures, or the share of MCMC error, are missing."""
+
+Row: TypeAlias = tuple[int, str, str, float, float, int, float]
+"""Cell, parameter, measure, estimate, mcse, n, share of MCMC error in the variance."""
 
 
 def summarise(
@@ -35,6 +39,7 @@ def summarise(
     """
     priors = [{prior["parameter"]: prior for prior in cell["priors"]} for cell in cells]
     mean, sd, truth = (columns.column(name) for name in ("mean", "sd", "truth"))
+    beside = {name: columns.column(name) for name in _BESIDE if name in ESTIMATE_COLUMNS}
     for (position, parameter), each in columns.groups.items():
         group = each if keep is None else each.where(keep)
         if not len(group.places):
@@ -47,9 +52,10 @@ def summarise(
             {prob: (group.of(low), group.of(high)) for prob, (low, high) in intervals.items()},
             prior.get("sd"),
             prior.get("variance_relative_se", 0.0),
+            **{name: group.of(column) for name, column in beside.items()},
         )
-        for name, (estimate, mcse, n) in measured.items():
-            yield position, parameter, name, estimate, mcse, n
+        for name, found in measured.items():
+            yield position, parameter, name, *found
 
 
 def complete_fits(columns: Columns, fits: Mapping[str, Floats]) -> dict[str, NDArray[Any]]:

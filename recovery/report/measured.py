@@ -233,8 +233,8 @@ def coverage_cell(view: View, measures: Measures) -> Cell:
 
 def departure(measures: Measures, prob: float = 0.95) -> str:
     """Return ▼, ▲ or nothing: where the interval of the coverage lies against nominal."""
-    estimate, _, n = measures.coverage
-    lower, upper = binomial_interval(estimate, n, prob)
+    coverage = measures.coverage
+    lower, upper = binomial_interval(coverage.estimate, coverage.n, prob)
     if math.isnan(lower) or lower <= CI_PROB <= upper:
         return ""
     return "▼" if upper < CI_PROB else "▲"

@@ -26,7 +26,7 @@ def csv_tables(view: View) -> dict[str, str]:
     -------
     dict of str to str
         ``measures.csv`` is tidy: one column per axis, then truth, parameter, measure, estimate,
-        mcse and n. ``diagnostics.csv`` and ``cost.csv`` have one row per cell.
+        mcse, n and mcmc_share. ``diagnostics.csv`` and ``cost.csv`` have one row per cell.
     """
     return {
         "measures.csv": to_csv(view.table),
