@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recovery.cells import cell_table, convergence, costs, prior_table
 from recovery.columns import TIMES, Columns
+from recovery.comparisons import bounds, contrasts, gains
+from recovery.correlations import correlations
 from recovery.errors import SettingsError, StoreConflict
 from recovery.record import QUANTILE_GRID, Floats
 from recovery.store import Store
-from recovery.summary import complete_fits, estimates, summarise
+from recovery.summary import Ends, Given, complete_fits, estimates, summarise
 from recovery.thresholds import flags
 
 if TYPE_CHECKING:
@@ -77,23 +80,7 @@ class Results:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """One row per cell: axes, truth mode, planned replicates, settings."""
-        rows = []
-        for position, cell in enumerate(self._cells):
-            levels = {**cell["levels"], **cell["settings"]}
-            rows.append(
-                {axis: levels.get(axis) for axis in self.axes}
-                | {
-                    "truth_mode": cell["truth_mode"],
-                    "cell": cell["digest"],
-                    "n_planned": self._planned.get(position, 0),
-                }
-            )
-        frame = pd.DataFrame(rows, columns=[*self.axes, "truth_mode", "cell", "n_planned"])
-        # Levels of mixed types ([None, 5]) keep what they are.
-        mixed = [axis for axis in self.axes if frame[axis].map(type).nunique() > 1]
-        for axis in mixed:
-            frame[axis] = pd.Series([row[axis] for row in rows], dtype=object)
-        return frame
+        return cell_table(self._cells, self.axes, self._planned)
 
     @property
     def settings(self) -> list[dict[str, Any]]:
@@ -270,19 +257,7 @@ class Results:
         ``tail_probability`` is the two-sided prior tail probability of the truth and ``z_score``
         its distance from the prior mean in prior sds; both empty in truth mode ``prior``.
         """
-        # A given truth is the truth of the fixed cells only.
-        none = {"truth": None, "tail_probability": None}
-        rows = [
-            {"position": position, **prior, **({} if cell["truth_mode"] == "fixed" else none)}
-            for position, cell in enumerate(self._cells)
-            for prior in cell["priors"]
-        ]
-        columns = ["position", "parameter", "mean", "sd", "variance_relative_se", "truth",
-                   "tail_probability"]  # fmt: skip
-        frame = pd.DataFrame(rows, columns=columns)
-        frame[columns[2:]] = frame[columns[2:]].astype(float)
-        frame["z_score"] = (frame["truth"] - frame["mean"]) / frame["sd"]
-        return self._with_levels(frame)
+        return self._with_levels(prior_table(self._cells))
 
     def _with_levels(self, frame: pd.DataFrame, mode: str = "truth_mode") -> pd.DataFrame:
         """Put the axes and the truth mode of each row's cell in front."""
@@ -317,8 +292,7 @@ class Results:
         key = (tuple(ci_probs), fits)
         if key not in self._measured:
             clean = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
-            intervals = {prob: self._intervals(prob) for prob in ci_probs}
-            rows = summarise(self.columns, intervals, self._cells, clean)
+            rows = summarise(self.columns, self._ends(ci_probs), self._cells, clean)
             columns = ["position", "parameter", "measure", "estimate", "mcse", "n", "mcmc_share"]
             frame = pd.DataFrame(list(rows), columns=columns)
             self._measured[key] = self._with_levels(frame, "truth")
@@ -331,24 +305,8 @@ class Results:
         ``r_hat_max``, ``ess_bulk_min``, ``ess_tail_min``, ``divergences``,
         ``reached_max_treedepth``, ``tree_depth_max``.
         """
-        grouped = self.fits.groupby("position", sort=True)
-        table = grouped.agg(
-            n=("ok", "size"),
-            n_ok=("ok", "sum"),
-            n_flagged=("flagged", "sum"),
-            r_hat_max=("r_hat_max", "max"),
-            ess_bulk_min=("ess_bulk_min", "min"),
-            ess_tail_min=("ess_tail_min", "min"),
-            divergences=("divergences", "sum"),
-            reached_max_treedepth=("reached_max_treedepth", "sum"),
-            tree_depth_max=("tree_depth_max", "max"),
-        )
-        table.insert(2, "n_failed", table["n"] - table["n_ok"])
-        table = table.reindex(range(len(self.cells)))
-        counts = ["n", "n_ok", "n_failed", "n_flagged", "divergences", "reached_max_treedepth"]
-        table[counts] = table[counts].fillna(0).astype(int)
-        table.insert(0, "n_planned", self.cells["n_planned"].to_numpy())
-        return self._with_levels(table.reset_index(names="position"), "truth")
+        table = convergence(self.fits, self.cells["n_planned"].to_numpy(np.int64))
+        return self._with_levels(table, "truth")
 
     def cost(self) -> pd.DataFrame:
         """Return the cost per cell: means over complete fits, in seconds and counts.
@@ -357,18 +315,71 @@ class Results:
         ``gradient_evaluations``, ``ess_bulk_per_s``, ``ess_bulk_per_gradient``, the last three
         and ``wall_s`` each with the Monte Carlo standard error of the mean (``_mcse``).
         """
-        names = ["simulate_s", "sample_s", "rest_s", "wall_s", "gradient_evaluations",
-                 "ess_bulk_per_s", "ess_bulk_per_gradient"]  # fmt: skip
-        fits = self.fits[["position", *names]][self.columns.ok]
-        grouped = fits.groupby("position", sort=True)
-        table = pd.DataFrame({"n_ok": grouped.size()})
-        for name in names:
-            table[name] = grouped[name].mean()
-            if name not in ("simulate_s", "sample_s", "rest_s"):
-                table[f"{name}_mcse"] = grouped[name].std(ddof=1) / np.sqrt(grouped[name].count())
-        table = table.reindex(range(len(self.cells)))
-        table["n_ok"] = table["n_ok"].fillna(0).astype(int)
-        return self._with_levels(table.reset_index(names="position"), "truth")
+        return self._with_levels(costs(self.fits, len(self._cells)), "truth")
+
+    # --- comparisons ---------------------------------------------------------------------------
+
+    def sensitivity(self, ci_probs: Sequence[float] = CI_PROBS) -> pd.DataFrame:
+        """Return what flagged fits change: each measure of all fits, and of the clean ones.
+
+        Columns: axes, ``truth``, ``parameter``, ``measure``, ``all``, ``clean``, ``difference``
+        (all minus clean), ``mcse`` of the difference, which counts that the two share fits,
+        ``n`` and ``n_clean``. Only parameters of cells in which fits are flagged have rows.
+        """
+        clean = ~self.fits["flagged"].to_numpy(bool)
+        given = Given(self.columns, self._ends(ci_probs), self._cells)
+        return self._with_levels(contrasts(self.columns, given, clean), "truth")
+
+    def coverage_bounds(self, ci_probs: Sequence[float] = CI_PROBS) -> pd.DataFrame:
+        """Return between what coverage would lie had no fit failed, in cells where some did.
+
+        Columns: axes, ``truth``, ``parameter``, ``measure``, ``lowest`` (every failed fit would
+        have missed), ``highest`` (every one would have covered), ``n``, failed fits counted, and
+        ``n_failed``. A fit without a finite interval counts as failed. Where no fit is complete
+        no parameter is known, and there is no row.
+        """
+        return self._with_levels(bounds(self.columns, self._ends(ci_probs)), "truth")
+
+    def relative_precision(self) -> pd.DataFrame:
+        """Return what a sampler setting that is an axis does to precision, on the same data.
+
+        Columns: axes, ``truth``, ``parameter``, ``setting``, ``against``, ``estimate``, ``mcse``
+        and ``n``. Each row compares two cells that differ in one sampler setting only: the cell
+        of the axes, and the one where that setting is ``against``. The estimate is by how many
+        per cent the precision of the latter exceeds that of the former, see
+        `recovery.measures.relative_precision`. Replicates are pairs if both are complete and
+        their data are equal. Without such an axis there is no row.
+        """
+        with self._opened() as store:
+            _, digests = self.columns.texts(store)
+        return self._with_levels(gains(self.columns, self._cells, self.axes, digests), "truth")
+
+    def pairs(self, parameters: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return whether posterior correlations are right, in truth mode ``prior``.
+
+        Parameters
+        ----------
+        parameters : sequence of str, optional
+            Free scalars such as ``betas[water amount]``; by default all, at most 100.
+
+        Returns
+        -------
+        DataFrame
+            Columns: axes, ``truth``, ``parameter``, ``other_parameter``, ``measure``,
+            ``estimate``, ``mcse``, ``n``, three rows for each pair, see
+            `recovery.measures.pair_recovery`. Covariances are those of the kept draws.
+
+        Raises
+        ------
+        SettingsError
+            If a parameter is unknown, or there are too many.
+        """
+        with self._opened() as store:
+            table = correlations(self.columns, store, self._cells, parameters)
+        return self._with_levels(table, "truth")
+
+    def _ends(self, ci_probs: Sequence[float]) -> Ends:
+        return {prob: self._intervals(prob) for prob in ci_probs}
 
     def to_xarray(self) -> "xr.Dataset":
         """Return the estimates with the axes as dims, for ArviZ users.

@@ -30,7 +30,9 @@ RESERVED_AXES = frozenset(
     # estimates and measures
     "parameter kind mean sd median eti_90_lower eti_90_upper r_hat ess_bulk ess_tail mcse_mean "
     "rank pit variance_relative_se tail_probability z_score measure estimate mcse ranked_among "
-    "contraction prior_sd position ok".split()
+    "contraction prior_sd position ok mcmc_share "
+    # comparisons
+    "all clean difference n_clean lowest highest setting against other_parameter".split()
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 

@@ -174,11 +174,13 @@ def _contrast(every: Terms, some: Terms, kept: Flags) -> Contrast:
     n, n_clean = one.n, other.n
     if n < 2 or n_clean < 1 or not math.isfinite(difference):
         return out
+    if n == n_clean:
+        return out._replace(mcse=0.0)
     if every.values.dtype == np.bool_ and one.estimate in (0, 1):
         # All alike: what is left out is known no better than a share of so few.
         k, flagged = int(one.estimate), n - n_clean
         apart = math.hypot(share_se(k * flagged, flagged), share_se(k * n_clean, n_clean))
-        return out._replace(mcse=flagged / n * apart if flagged else 0.0)
+        return out._replace(mcse=flagged / n * apart)
     influence = np.zeros(kept.size)
     influence[_rows(every, np.arange(kept.size))] = _influence(every)
     influence[_rows(some, np.flatnonzero(kept))] -= _influence(some)

@@ -76,6 +76,8 @@ def test_of_the_bias_it_is_what_flagged_and_clean_fits_give_apart() -> None:
 
 def test_where_all_fits_are_clean_nothing_differs_for_sure() -> None:
     clean, given = cell(50, 3)
+    wide = (given["truth"] - 1, given["truth"] + 1)
+    given["intervals"] = given["intervals"] | {0.99: wide}
     for name, contrast in sensitivity(clean | True, **given).items():
         if name != UNDEFINED:
             assert contrast.difference == 0, name
