@@ -34,8 +34,10 @@ RESERVED_AXES = frozenset(
     # estimates and measures
     "parameter kind mean sd median eti_90_lower eti_90_upper r_hat ess_bulk ess_tail mcse_mean "
     "rank pit variance_relative_se tail_probability z_score measure estimate mcse ranked_among "
-    "contraction prior_sd position ok crps mcmc_share gamma threshold p_value p_holm p_bh rejected "
-    "all clean difference n_clean".split()
+    "contraction prior_sd position ok crps mcmc_share "
+    # tests and comparisons
+    "gamma threshold p_value p_holm p_bh rejected quantity "
+    "all clean difference n_clean lowest highest setting against other_parameter".split()
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 

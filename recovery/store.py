@@ -211,9 +211,9 @@ class Store:
                 self._connection.rollback()
 
     def chunks(
-        self, query: str, parameters: Sequence[object] = ()
+        self, query: str, parameters: Sequence[object] = (), most: int = _CHUNK
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """Go through the rows of a query written in this program, many at a time.
+        """Go through the rows of a query written in this program, at most so many at a time.
 
         Raises
         ------
@@ -222,7 +222,7 @@ class Store:
         """
         with translated(self.folder):
             cursor = self._connection.execute(query, parameters)
-            while rows := cursor.fetchmany(_CHUNK):
+            while rows := cursor.fetchmany(most):
                 yield rows
 
     def identity(self) -> dict[str, Any]:

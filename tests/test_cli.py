@@ -193,6 +193,7 @@ def test_a_users_file_goes_from_one_command_to_report_status_and_resume(
         "tables/measures.csv",
         "tables/diagnostics.csv",
         "tables/cost.csv",
+        "tables/sensitivity.csv",
     } <= files
     again = run([*words[:2], "--replicates", "2", "trials=10,20", *words[3:]])
     assert again.returncode == 0, again.stderr

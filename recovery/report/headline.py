@@ -124,9 +124,10 @@ class _Lowest:
 
     def interval(self) -> str:
         """Write the interval of the coverage, and how sure it is."""
-        estimate, _, n = self.measures.coverage
-        lower, upper = binomial_interval(estimate, n, _simultaneous(self.among))
-        digits = _digits(n)
+        coverage = self.measures.coverage
+        prob = _simultaneous(self.among)
+        lower, upper = binomial_interval(coverage.estimate, coverage.n, prob)
+        digits = _digits(coverage.n)
         over = f", simultaneous over the {self.among:,} rows" if self.among > 1 else ""
         return f"95 % interval{over}, {share(lower, digits)} to {share(upper, digits)}"
 
@@ -158,7 +159,8 @@ def _lowest(view: View, mode: str, without: Collection[int] = ()) -> _Lowest | N
         return None
     low = [m for m in rows if departure(m, _simultaneous(len(every))) == "▼"]
     lowest = min(low or rows, key=lambda m: (_tail(m.coverage), m.coverage.estimate))
-    equals = sum(m.coverage[::2] == lowest.coverage[::2] for m in rows) - 1
+    same = lowest.coverage.estimate, lowest.coverage.n
+    equals = sum((m.coverage.estimate, m.coverage.n) == same for m in rows) - 1
     return _Lowest(lowest, len(every), equals, bool(low))
 
 

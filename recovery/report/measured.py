@@ -91,8 +91,8 @@ def judged(view: View, measures: Measures) -> bool:
 
 def departure(measures: Measures, prob: float = 0.95) -> str:
     """Return ▼, ▲ or nothing: where the interval of the coverage lies against nominal."""
-    estimate, _, n = measures.coverage
-    lower, upper = binomial_interval(estimate, n, prob)
+    coverage = measures.coverage
+    lower, upper = binomial_interval(coverage.estimate, coverage.n, prob)
     if math.isnan(lower) or lower <= CI_PROB <= upper:
         return ""
     return "▼" if upper < CI_PROB else "▲"

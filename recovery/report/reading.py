@@ -130,8 +130,8 @@ def readings(view: View) -> list[Reading]:
 
 
 def _lost(measures: Measures, among: int) -> bool:
-    estimate, _, n = measures.coverage
-    _, upper = binomial_interval(estimate, n, 1 - 0.05 / among)
+    coverage = measures.coverage
+    _, upper = binomial_interval(coverage.estimate, coverage.n, 1 - 0.05 / among)
     return bool(upper < _LOST)
 
 
