@@ -1,6 +1,8 @@
 """Clean fits, failed fits, other sampler settings and pairs of parameters, from stores."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -229,10 +231,9 @@ class TestPairs:
         assert run_sweep(alike).pairs().empty
 
     def test_kept_draws_of_a_wrong_length_are_damage(self, run_sweep: Run) -> None:
-        import sqlite3
-
         results = run_sweep(alike, truth="prior")
-        with sqlite3.connect(results.folder / "results.sqlite") as connection:
+        with closing(sqlite3.connect(results.folder / "results.sqlite")) as connection:
             connection.execute("UPDATE posteriors SET kept_draws = zeroblob(20)")
+            connection.commit()
         with pytest.raises(StoreDamaged, match="kept draws of 20 bytes"):
             results.pairs()
