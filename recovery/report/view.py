@@ -149,6 +149,11 @@ class View:
         ]
 
     @cached_property
+    def sensitivity(self) -> pd.DataFrame:
+        """What flagged fits change, see `Results.sensitivity`, at the level of the report."""
+        return self.results.sensitivity((CI_PROB,))
+
+    @cached_property
     def all_fits(self) -> list[Measures]:
         """The measures over all complete fits."""
         return self.measures()
