@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from recovery.report.agreement import agreement_section
 from recovery.report.decided import decided_section
 from recovery.report.document import Figure, Report, Section, Text
 from recovery.report.failures import failures_section
@@ -35,6 +36,7 @@ def report_content(view: View, figures: Sequence[Figure]) -> Report:
         soundness_section(view, tests),
         decided_section(view),
         prior_section(view),
+        agreement_section(view),
         fixed_section(view),
         predictions_section(view),
         _figures_section(figures),
