@@ -111,6 +111,7 @@ class Maker:
             "truth": truth, "mean": mean, "sd": sds, "r_hat": r_hat, "ess_bulk": ess_bulk,
             "ess_tail": ess_tail, "mcse_mean": sds / np.sqrt(ess_bulk),
             "quantiles": mean[..., None] + sds[..., None] * _Z, "rank": rank,
+            "crps": np.abs(mean - truth), "ranked_among": np.full_like(rank, KEPT_DRAWS),
             "pit": (rank + rng.uniform(size=rank.shape)) / (KEPT_DRAWS + 1), "kept_draws": kept,
         }  # fmt: skip
         sample_s = rng.lognormal(np.log(0.08), 0.2, n) * (draws + _TUNE) / (_DRAWS + _TUNE)

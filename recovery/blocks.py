@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recovery.record import Floats
+from recovery.record import FITTED, Floats
 from recovery.schema import ESTIMATE_COLUMNS
 
 Integers: TypeAlias = NDArray[np.int64]
@@ -20,8 +20,6 @@ Flags: TypeAlias = NDArray[np.bool_]
 _Number = TypeVar("_Number", np.float64, np.int64)
 
 _ROWS: Final = 1024  # replicates turned into columns at a time: what a core's cache holds
-FITTED: Final = ("parameter", "deterministic")
-"""Kinds of parameters that a fit has draws of, unlike predictions."""
 
 
 class Run(NamedTuple):

@@ -76,7 +76,22 @@ def _add_run(commands: Any) -> None:
         "this standard error, 0.01 say; --replicates are the least then",
     )
     seeds.add_argument(
-        "--max-replicates", type=_whole, metavar="N", help="per cell, with --precision (10000)"
+        "--stop-when",
+        choices=("decided",),
+        help="add replicates, cell by cell, until it is decided whether the posteriors are "
+        "calibrated, at an error rate of 5%% over all cells",
+    )
+    seeds.add_argument(
+        "--margin",
+        type=_number,
+        metavar="M",
+        help="with --stop-when: how far the coverage of 90%% intervals may be from nominal (0.05)",
+    )
+    seeds.add_argument(
+        "--max-replicates",
+        type=_whole,
+        metavar="N",
+        help="per cell, with --precision (10000) or --stop-when (5000)",
     )
     seeds.add_argument("--seed", type=_whole, metavar="S", help="root of all seeds (42)")
     seeds.add_argument(
@@ -187,12 +202,12 @@ def _run(options: argparse.Namespace) -> int:
     derived = options.replicates is not None or options.seed is not None
     if options.seeds is not None and derived:
         raise SettingsError("--seeds stands instead of --replicates and --seed; give one of them")
-    if options.max_replicates is not None and options.precision is None:
-        raise SettingsError("--max-replicates: goes with --precision; use --replicates without it")
+    _check_growth(options)
     # PyMC takes seconds to import; what is wrong with the words above is told at once.
     with uncollected():
         scenario = load_scenario(options.scenario)
-        from recovery.sweep import MAX_REPLICATES, Sweep
+        from recovery.decided import MARGIN
+        from recovery.sweep import Sweep
     sweep = Sweep(
         scenario,
         _assignments(scenario, options.axes),
@@ -207,7 +222,9 @@ def _run(options: argparse.Namespace) -> int:
         target_accept=options.target_accept,
         ess=options.ess,
         precision=options.precision,
-        max_replicates=options.max_replicates or MAX_REPLICATES,
+        stop_when=options.stop_when,
+        margin=MARGIN if options.margin is None else options.margin,
+        max_replicates=options.max_replicates,
     )
     command = shlex.join(["recovery", *options.words])
     results = sweep.run(
@@ -222,6 +239,21 @@ def _run(options: argparse.Namespace) -> int:
     if others:
         print(f"{results.folder} also holds {others} replicates of other levels or truth modes")
     return _told(results)
+
+
+def _check_growth(options: argparse.Namespace) -> None:
+    """Refuse options on how cells grow that do not go together."""
+    stop, precision = options.stop_when is not None, options.precision is not None
+    if stop and precision:
+        raise SettingsError("--stop-when stands instead of --precision; give one of them")
+    if stop and options.seeds is not None:
+        raise SettingsError("--stop-when: needs replicates to add to; give --seed, not --seeds")
+    if options.margin is not None and not stop:
+        raise SettingsError("--margin: goes with --stop-when decided; give both")
+    if options.max_replicates is not None and not (stop or precision):
+        raise SettingsError(
+            "--max-replicates: goes with --precision or --stop-when; use --replicates without them"
+        )
 
 
 def _report(options: argparse.Namespace) -> int:

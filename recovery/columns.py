@@ -4,7 +4,7 @@ Everything stands in the order of tables: cell, seed, number of the replicate; a
 replicate its parameters in the order of the model.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import compress
 from typing import Any, Final
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from recovery.ahead import ahead
 from recovery.blocks import Block, Flags, Group, Growing, Integers
 from recovery.errors import StoreDamaged
-from recovery.record import KEPT_DRAWS, QUANTILE_GRID, Floats
+from recovery.ranking import rank_cells
+from recovery.record import QUANTILE_GRID, Floats
 from recovery.schema import SUMMARY_PROBS, layouts_of
 from recovery.store import Store
 
@@ -31,6 +32,8 @@ SELECT id, cell, seed, "index", status = 'ok', coalesce(layout, 0), {", ".join(_
 FROM replicates ORDER BY id
 """  # noqa: S608  (see above)
 _QUANTILES: Final = "SELECT replicate, quantiles FROM posteriors WHERE replicate <= ?"
+_SUPPLEMENTS: Final = "SELECT layout, replicate, estimates FROM supplements ORDER BY replicate"
+_LATER: Final = "SELECT replicate, quantiles FROM supplements WHERE layout = ? AND replicate <= ?"
 _TEXTS: Final = "SELECT id, sampler, data_digest FROM replicates WHERE id <= ?"
 
 
@@ -49,6 +52,8 @@ class Columns:
     numbers : mapping of str to array, shape (n,)
         `TIMES` in seconds and `COUNTS`; nan where a replicate failed before it had them.
     blocks : list of Block
+        First those of `n_main` layouts of the replicates themselves, then those of test quantities
+        that were added later.
     failures : dict
         Stage, error and traceback of each failed replicate, by its place.
     """
@@ -97,8 +102,28 @@ class Columns:
         self.seed, self.index, self.ok = seed[order], index[order], ok[order] == 1
         table = np.concatenate(numbers, axis=1)[:, order]
         self.numbers: dict[str, Floats] = dict(zip(_NUMBERS, table, strict=True))
-        blocks = ((growing[n], self._place[mine]) for n, mine in _by_layout(layout))
-        return [block.done(place, self.position) for block, place in blocks]
+        main = [(n, growing[n], self._place[mine]) for n, mine in _by_layout(layout)]
+        self._later: list[int] = []  # layouts of the blocks that follow
+        blocks = [block.done(place, self.position) for _, block, place in main]
+        self.n_main = len(blocks)
+        return blocks + self._supplements(store)
+
+    def _supplements(self, store: Store) -> list[Block]:
+        """Read the test quantities that were added to replicates later."""
+        blocks = []
+        growing = _growing(store, "supplements")
+        places: dict[int, list[Integers]] = {number: [] for number in growing}
+        for chunk in store.chunks(_SUPPLEMENTS):
+            layouts, ids, estimates = zip(*chunk, strict=True)
+            place = self._places(ids)
+            for number, mine in _by_layout(np.array(layouts, dtype=np.int64)):
+                growing[number].add(b"".join(compress(estimates, mine.tolist())))
+                places[number].append(place[mine])
+        for number, found in places.items():
+            if found:
+                self._later.append(number)
+                blocks.append(growing[number].done(np.concatenate(found), self.position))
+        return blocks
 
     def column(self, name: str) -> list[Floats]:
         """Return one column of every block, shape (n_parameters, n) each; views."""
@@ -115,24 +140,9 @@ class Columns:
                     group.add(number, j, slice(start, stop), block.rows[start:stop])
         return dict(sorted(found.items(), key=lambda item: item[0][0]))
 
-    def ranks(self, position: int, parameter: str) -> tuple[Floats, int]:
-        """Return the ranks of the truths of a cell and parameter, and among how many draws.
-
-        Fits that ended early may have kept fewer draws than others. The ranks of a cell are then
-        made anew, among the fewest, from the probability integral transform, which is uniform
-        whatever that number.
-        """
-        group = self.groups[position, parameter]
-        among = self._ranked_among[group.places]
-        fewest = int(among.min())
-        if (among == fewest).all():
-            return group.of(self.column("rank")), fewest
-        return np.floor(group.of(self.column("pit")) * (fewest + 1)), fewest
-
-    @cached_property
-    def _ranked_among(self) -> Floats:
-        drawn = self.numbers["chains"] * self.numbers["draws"]
-        return np.fmin(drawn, KEPT_DRAWS)
+    def ranks(self, position: int, parameter: str) -> Floats:
+        """Return the ranks of the truths of a cell and parameter on one scale, see `rank_cells`."""
+        return rank_cells(self.groups[position, parameter].of(self.column("pit")))
 
     def flat(self, columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Put a column of every block, (n_parameters, n) each, into one, in the order of tables."""
@@ -168,23 +178,33 @@ class Columns:
                 return self.column(f"q{known}")
         below, share = _grid_place(prob)
         found = [np.empty((len(b.names), len(b.rows))) for b in self.blocks]
+        main, later = self.blocks[: self.n_main], self.blocks[self.n_main :]
         owner = np.zeros(len(self), dtype=np.int64)  # 0: no estimates
         row = np.empty(len(self), dtype=np.int64)
-        for number, block in enumerate(self.blocks, 1):
+        for number, block in enumerate(main, 1):
             owner[block.rows] = number
             row[block.rows] = np.arange(len(block.rows))
         # A run may have gone on since: what is newer has larger numbers.
         newest = int(self.id.max(initial=0))
+
+        def value(blobs: Iterable[bytes], n: int) -> Floats:
+            grid = np.frombuffer(b"".join(blobs), dtype="<f8").reshape(n, -1, len(QUANTILE_GRID))
+            values = grid[..., below]
+            if share:
+                values = (1 - share) * values + share * grid[..., below + 1]
+            return np.asarray(values.T)
+
         for chunk in store.chunks(_QUANTILES, (newest,)):
             ids, blobs = zip(*chunk, strict=True)
             place = self._places(ids)
             for number, mine in _by_layout(owner[place]):
-                grid = np.frombuffer(b"".join(compress(blobs, mine.tolist())), dtype="<f8")
-                grid = grid.reshape(np.count_nonzero(mine), -1, len(QUANTILE_GRID))
-                value = grid[..., below]
-                if share:
-                    value = (1 - share) * value + share * grid[..., below + 1]
-                found[number - 1][:, row[place[mine]]] = value.T
+                chosen = compress(blobs, mine.tolist())
+                found[number - 1][:, row[place[mine]]] = value(chosen, int(np.count_nonzero(mine)))
+        for filled, block, layout in zip(found[self.n_main :], later, self._later, strict=True):
+            for chunk in store.chunks(_LATER, (layout, newest)):
+                ids, blobs = zip(*chunk, strict=True)
+                at = np.searchsorted(block.rows, self._places(ids))
+                filled[:, at] = value(blobs, len(ids))
         return found
 
     def texts(self, store: Store) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
@@ -199,12 +219,14 @@ class Columns:
         return sampler, digest
 
 
-def _growing(store: Store) -> dict[int, Growing]:
+def _growing(store: Store, table: str = "replicates") -> dict[int, Growing]:
     layouts = layouts_of(store.rows("SELECT id, names, kinds FROM layouts ORDER BY id"))
-    if len(layouts) == 1:  # all that is complete: an index tells at once how many there may be
+    if table == "replicates" and len(layouts) == 1:
+        # All that is complete: an index tells at once how many there may be.
         sizes = dict.fromkeys(layouts, store.rows("SELECT count(*) FROM replicates")[0][0])
     else:
-        sizes = dict(store.rows("SELECT layout, count(*) FROM replicates GROUP BY layout"))
+        counts = f"SELECT layout, count(*) FROM {table} GROUP BY layout"  # noqa: S608  (see above)
+        sizes = dict(store.rows(counts))
     return {number: Growing(*known, sizes.get(number, 0)) for number, known in layouts.items()}
 
 

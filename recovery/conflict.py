@@ -53,6 +53,34 @@ def refuse_another_run(
         )
 
 
+def refuse_changed_quantities(store: Store, asked: Mapping[str, Mapping[str, str]]) -> None:
+    """Check that a test quantity computes what the quantity of that name in the store does.
+
+    Parameters
+    ----------
+    store : Store
+    asked : mapping
+        What each test quantity computes, by name, by the cell's digest; see
+        `recovery.engine.describe.describe_quantities`.
+
+    Raises
+    ------
+    StoreConflict
+        Naming the quantity.
+    """
+    there = store.quantities()
+    for cell, quantities in asked.items():
+        for name, here in quantities.items():
+            old = there.get(cell, {}).get(name, here)
+            # The code of two versions of Python does not compare; a text always does.
+            kinds = {text.partition(":")[0] for text in (old, here)}
+            if old != here and (len(kinds) == 1 or "text" in kinds):
+                raise StoreConflict(
+                    f"{store.folder}: test quantity {name!r} computes something else than the one "
+                    "of that name in the store; give it another name, which adds it"
+                )
+
+
 def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(name for name in new if name not in old)]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from recovery.agenda import Agenda
 from recovery.columns import Columns
 from recovery.design import Cell, Design, Replicate
-from recovery.precision import CI_PROB, Growth, Precision, held
-from recovery.record import Floats, Record
+from recovery.growth import Growth, Rule
+from recovery.record import Record
+from recovery.seen import Seen, see_all
 from recovery.store import Store
 
 
@@ -20,21 +19,24 @@ class Plan:
     design : Design
     store : Store
         Open for writing, with the design begun.
-    precision : Precision, optional
+    rule : Rule, optional
         If given, cells grow by need.
     """
 
-    def __init__(self, design: Design, store: Store, precision: Precision | None) -> None:
-        self._design, self._store, self._precision = design, store, precision
+    def __init__(self, design: Design, store: Store, rule: Rule | None) -> None:
+        self._design, self._store, self._rule = design, store, rule
+        self._digests = [cell["digest"] for cell in store.cells()]
         # Which of the two is needed is read, and no more: both go through the whole store.
-        self._done = store.done() if precision is None else {}
-        self._known = {} if precision is None else _covered(store, design)
+        self._done = store.done() if rule is None else {}
+        self._known = {} if rule is None else self._seen()
 
     def agenda(self, cells: Sequence[Cell]) -> tuple[Agenda, int]:
         """Return what is to be run of these cells, and how many that are, as far as is known."""
-        if self._precision is None:
+        if self._rule is None:
             return Agenda(self._missing(cells)), sum(map(self._count, cells))
-        growth = Growth(self._precision, cells, self._design.seed, self._known)
+        # Error rates hold over all cells of the store, those of earlier commands too.
+        n_cells = len(self._digests)
+        growth = Growth(self._rule, cells, self._design.seed, self._known, n_cells)
         begun = growth.begin()
         self._store.plan(growth.plan([cell.digest for cell in cells]))
 
@@ -51,15 +53,14 @@ class Plan:
         seed, index = self._design.numbering()[0]
         return Replicate(cell, seed, index)
 
-    def wanted(self) -> dict[str, float]:
+    def wanted(self) -> dict[str, float | str]:
         """Return what decides how many replicates there are to be, for the record."""
-        if self._precision is None:
-            return {}
-        return {
-            "precision": self._precision.target,
-            "min_replicates": self._precision.start,
-            "max_replicates": self._precision.most,
-        }
+        return {} if self._rule is None else self._rule.wanted()
+
+    def _seen(self) -> dict[tuple[str, int], Seen | None]:
+        """Return what is in the store of the design's seed, by cell digest and number."""
+        found = see_all(Columns(self._store), self._design.seed)
+        return {(self._digests[cell], index): seen for (cell, index), seen in found.items()}
 
     def _missing(self, cells: Sequence[Cell]) -> Iterator[Replicate]:
         chosen = {cell.digest for cell in cells}
@@ -74,24 +75,3 @@ class Plan:
             return sum(0 not in self._done[cell.digest, seed] for seed in design.seeds)
         done = self._done[cell.digest, design.seed]
         return design.replicates - sum(index < design.replicates for index in done)
-
-
-def _covered(store: Store, design: Design) -> dict[tuple[str, int], Floats | None]:
-    """Return which intervals hold their truth, for all replicates of the design's seed."""
-    columns = Columns(store)
-    digests = [cell["digest"] for cell in store.cells()]
-    keys = [
-        (digests[cell], index)
-        for cell, index in zip(columns.position.tolist(), columns.index.tolist(), strict=True)
-    ]
-    known: dict[tuple[str, int], Floats | None] = dict.fromkeys(
-        keys[place] for place in np.flatnonzero(columns.seed == design.seed).tolist()
-    )
-    tail = (1 - CI_PROB) / 2
-    for block in columns.blocks:
-        lower, upper = block.column(f"q{tail:g}"), block.column(f"q{1 - tail:g}")
-        inside = held(lower, upper, block.column("truth"))
-        for i, place in enumerate(block.rows.tolist()):
-            if keys[place] in known:
-                known[keys[place]] = inside[:, i]
-    return known

@@ -5,6 +5,7 @@ import sys
 import time
 from typing import Protocol, Self, TextIO
 
+import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from recovery.record import Record, Status
+from recovery.record import FITTED, Record, Status
 
 _LINE_EVERY_S = 10.0
 
@@ -40,7 +41,8 @@ class Tally:
         if record.estimates is not None:
             lower, upper = record.estimates.interval(0.9)
             truth = record.estimates.truth
-            inside = (lower <= truth) & (truth <= upper)
+            fitted = np.isin(record.estimates.kinds, FITTED)
+            inside = ((lower <= truth) & (truth <= upper))[fitted]
             hits = self._covered.setdefault(truth_mode, [0, 0])
             hits[0] += int(inside.sum())
             hits[1] += len(inside)

@@ -14,6 +14,10 @@ Floats = NDArray[np.float64]
 QUANTILE_GRID: Final[Floats] = np.concatenate([[0.001], np.arange(1, 200) / 200, [0.999]])
 KEPT_DRAWS: Final = 99
 """Joint draws kept of every posterior, evenly spaced: L + 1 = 100 rank cells."""
+FITTED: Final = ("parameter", "deterministic")
+"""Kinds of what a fit has draws of."""
+QUANTITY: Final = "quantity"
+"""Kind of the test quantities, which are known by the kept draws only."""
 
 
 class Status(StrEnum):
@@ -43,16 +47,23 @@ class Estimates:
     names : tuple of str
         Labels such as ``betas[water amount]``.
     kinds : tuple of str
-        ``parameter``, ``deterministic``, ``predicted`` or ``predicted mean``.
+        ``parameter``, ``deterministic``, ``predicted``, ``predicted mean`` or ``quantity``.
     truth, mean, sd : array
         In the units of the parameter.
     r_hat, ess_bulk, ess_tail, mcse_mean : array
-        Convergence diagnostics (Vehtari et al. 2021); NaN for predicted quantities.
+        Convergence diagnostics (Vehtari et al. 2021); NaN for predicted and test quantities.
+    crps : array
+        Continuous ranked probability score of the posterior at the truth, in units of the
+        parameter.
     quantiles : array, shape (n_parameters, len(QUANTILE_GRID))
     rank : array of int
-        Rank of the truth among the kept draws, ties broken at random.
+        Rank of the truth among `ranked_among` draws, ties broken at random.
+    ranked_among : array of int
+        How many of the kept draws the truth was ranked among: no more than the parameter has
+        effective draws, so that they are nearly independent.
     pit : array
-        Randomised probability integral transform of the truth, in (0, 1).
+        Randomised probability integral transform of the truth, in (0, 1); uniform if the rank is,
+        whatever `ranked_among`. NaN where there is nothing to rank.
     """
 
     names: tuple[str, ...]
@@ -64,11 +75,13 @@ class Estimates:
     ess_bulk: Floats
     ess_tail: Floats
     mcse_mean: Floats
+    crps: Floats
     quantiles: Floats
     rank: NDArray[np.int64]
+    ranked_among: NDArray[np.int64]
     pit: Floats
     kept_draws: Floats
-    """Joint draws, shape (n_kept, n_parameters), for later test quantities."""
+    """Joint draws of what was fitted, shape (n_kept, n_fitted), for later test quantities."""
 
     def interval(self, ci_prob: float) -> tuple[Floats, Floats]:
         """Return the ends of the equal-tailed intervals of a level that the grid has exactly."""
@@ -116,6 +129,14 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantityFailure:
+    """Why a test quantity of a complete replicate could not be had."""
+
+    quantity: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Compilation:
     """One compilation: what kind, in which process, how long."""
 
@@ -138,4 +159,5 @@ class Record:
     sampling: Sampling | None = None
     estimates: Estimates | None = None
     failure: Failure | None = None
+    quantity_failures: tuple[QuantityFailure, ...] = ()
     compilations: tuple[Compilation, ...] = field(default=())

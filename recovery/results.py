@@ -11,12 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recovery.columns import TIMES, Columns
+from recovery.cells import cell_table, convergence, costs, prior_table
+from recovery.columns import Columns
+from recovery.comparisons import bounds, contrasts, gains
+from recovery.correlations import correlations
 from recovery.errors import SettingsError, StoreConflict
+from recovery.rank_tests import RankTest, rank_tests
 from recovery.record import QUANTILE_GRID, Floats
+from recovery.rows import WORST, estimate_rows, fit_rows, rank_test_rows, replicate_rows
 from recovery.store import Store
-from recovery.summary import complete_fits, estimates, summarise
-from recovery.thresholds import flags
+from recovery.summary import Ends, Given, complete_fits, estimates, summarise
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,8 +28,10 @@ if TYPE_CHECKING:
 CI_PROBS = (0.5, 0.8, 0.9, 0.95)
 """Levels of the central intervals that measures are made at by default."""
 
-_ESTIMATES = ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "rank", "pit")
-_WORST = (("r_hat_max", "r_hat"), ("ess_bulk_min", "ess_bulk"), ("ess_tail_min", "ess_tail"))
+_QUANTITY_FAILURES = """
+SELECT cell, quantity, error, count(*) FROM quantity_failures JOIN replicates ON id = replicate
+GROUP BY cell, quantity, error ORDER BY cell, quantity, error
+"""
 
 
 class Results:
@@ -71,29 +77,16 @@ class Results:
             store.rows("SELECT session, kind, seconds, process FROM compilations"),
             columns=["session", "kind", "seconds", "process"],
         )
+        self._quantity_failures = pd.DataFrame(
+            store.rows(_QUANTITY_FAILURES), columns=["position", "quantity", "error", "n"]
+        )
 
     # --- one row per replicate or parameter ----------------------------------------------------
 
     @cached_property
     def cells(self) -> pd.DataFrame:
         """One row per cell: axes, truth mode, planned replicates, settings."""
-        rows = []
-        for position, cell in enumerate(self._cells):
-            levels = {**cell["levels"], **cell["settings"]}
-            rows.append(
-                {axis: levels.get(axis) for axis in self.axes}
-                | {
-                    "truth_mode": cell["truth_mode"],
-                    "cell": cell["digest"],
-                    "n_planned": self._planned.get(position, 0),
-                }
-            )
-        frame = pd.DataFrame(rows, columns=[*self.axes, "truth_mode", "cell", "n_planned"])
-        # Levels of mixed types ([None, 5]) keep what they are.
-        mixed = [axis for axis in self.axes if frame[axis].map(type).nunique() > 1]
-        for axis in mixed:
-            frame[axis] = pd.Series([row[axis] for row in rows], dtype=object)
-        return frame
+        return cell_table(self._cells, self.axes, self._planned)
 
     @property
     def settings(self) -> list[dict[str, Any]]:
@@ -112,18 +105,7 @@ class Results:
         Columns: ``position`` of the cell, ``ok``, times in seconds, counts, the worst diagnostics
         over the fitted parameters, ``flags`` and ``flagged``.
         """
-        columns = self.columns
-        frame = pd.DataFrame({"position": columns.position, "ok": columns.ok, **columns.numbers})
-        frame["wall_s"] = sum(columns.numbers[name] for name in TIMES)
-        for name, diagnostic in _WORST:
-            frame[name] = columns.worst(diagnostic)
-        frame["ess_bulk_per_s"] = frame["ess_bulk_min"] / frame["sample_s"]
-        gradients = frame["gradient_evaluations"].replace(0, np.nan)
-        frame["ess_bulk_per_gradient"] = frame["ess_bulk_min"] / gradients
-        frame["flags"] = flags({str(name): frame[name].to_numpy(float) for name in frame})
-        frame.loc[~columns.ok, "flags"] = ""
-        frame["flagged"] = frame["flags"] != ""
-        return frame
+        return fit_rows(self.columns)
 
     @cached_property
     def replicates(self) -> pd.DataFrame:
@@ -134,27 +116,8 @@ class Results:
         evaluations count warm-up. ``draws`` are those kept per chain. ``flags`` names the
         thresholds a fit has crossed.
         """
-        columns, fits = self.columns, self.fits
-        stage, error, traceback = np.full((3, len(columns)), None, dtype=object)
-        for place, failure in columns.failures.items():
-            stage[place], error[place], traceback[place] = failure
         with self._opened() as store:
-            sampler, data_digest = columns.texts(store)
-        frame = pd.DataFrame(
-            {
-                "position": columns.position,
-                "seed": columns.seed,
-                "replicate": columns.index,
-                "key": self.keys(np.arange(len(columns))),
-                "status": np.where(columns.ok, "ok", "failed").astype(object),
-                "stage": stage,
-                "error": error,
-                "traceback": traceback,
-                "sampler": sampler,
-                **{name: fits[name] for name in fits if name not in ("position", "ok")},
-                "data_digest": data_digest,
-            }
-        )
+            frame = replicate_rows(self.columns, self.fits, store, self.keys)
         # A swept sampler setting is a column already, as an axis.
         doubled = [axis for axis in self.axes if axis in frame.columns]
         return self._with_levels(frame.drop(columns=doubled))
@@ -172,32 +135,16 @@ class Results:
 
         Columns: axes, ``truth_mode``, ``seed``, ``replicate``, ``parameter``, ``kind``, ``truth``
         (the true value), ``mean``, ``sd``, ``median``, ``eti_90_lower``, ``eti_90_upper``,
-        ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``, ``rank``, ``pit``. Use `intervals`
-        for other levels.
+        ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``, ``crps``, ``rank`` (of the truth
+        among ``ranked_among`` draws), ``pit``. Use `intervals` for other levels. Test quantities
+        have the kind ``quantity``.
         """
-        columns, blocks = self.columns, self.columns.blocks
-        places = [np.broadcast_to(b.rows, (len(b.names), len(b.rows))) for b in blocks]
-        place = self.columns.flat(places).astype(np.intp)
-        lower, upper = self.intervals(0.9)
-        values = {
-            "position": columns.position[place],
-            "seed": columns.seed[place],
-            "replicate": columns.index[place],
-            "parameter": self.columns.flat([_names(b.names, len(b.rows)) for b in blocks]).astype(
-                object
-            ),
-            "kind": self.columns.flat([_names(b.kinds, len(b.rows)) for b in blocks]).astype(
-                object
-            ),
-            **{n: self.columns.flat([b.column(n) for b in blocks]) for n in ("truth", *_ESTIMATES)},
-        }
-        frame = pd.DataFrame(values).astype({"rank": "Int64"})
-        at = frame.columns.get_loc("sd")
-        assert isinstance(at, int)
-        frame.insert(at + 1, "median", self.columns.flat([b.column("q0.5") for b in blocks]))
-        frame.insert(at + 2, "eti_90_lower", lower)
-        frame.insert(at + 3, "eti_90_upper", upper)
-        return self._with_levels(frame)
+        return self._with_levels(estimate_rows(self.columns, self.intervals(0.9)))
+
+    @property
+    def quantity_failures(self) -> pd.DataFrame:
+        """One row per cell, test quantity and error: in how many complete fits it failed so."""
+        return self._with_levels(self._quantity_failures)
 
     # --- one row per cell, its replicates as arrays ---------------------------------------------
 
@@ -208,7 +155,7 @@ class Results:
         Columns: axes, ``truth_mode``, then ``r_hat_max``, ``ess_bulk_min``, ``ess_tail_min``,
         ``wall_s`` and ``ess_bulk_per_s`` as in `fits`; cells without a complete fit have no row.
         """
-        names = [*(name for name, _ in _WORST), "wall_s", "ess_bulk_per_s"]
+        names = [*(name for name, _ in WORST), "wall_s", "ess_bulk_per_s"]
         fits = {name: self.fits[name].to_numpy(float) for name in names}
         return self._with_levels(pd.DataFrame(complete_fits(self.columns, fits)))
 
@@ -216,10 +163,10 @@ class Results:
     def estimates_by_cell(self) -> pd.DataFrame:
         """One row per cell and parameter, with an array over its complete fits in each column.
 
-        Columns: axes, ``truth_mode``, ``parameter``, ``kind``, ``ranked_among``, then the arrays
-        ``truth``, ``mean``, ``sd``, ``eti_90_lower``, ``eti_90_upper`` and ``rank``: the same
-        numbers as in `estimates`, without a row for each. ``rank`` is among ``ranked_among``
-        draws, see `Columns.ranks`.
+        Columns: axes, ``truth_mode``, ``parameter``, ``kind``, then the arrays ``truth``,
+        ``mean``, ``sd``, ``eti_90_lower`` and ``eti_90_upper``, the same numbers as in
+        `estimates` without a row for each, and ``rank``: the rank of every truth on the scale of
+        99 draws, see `recovery.ranking.rank_cells`.
         """
         lower, upper = self._intervals(0.9)
         columns = {name: self.columns.column(name) for name in ("truth", "mean", "sd")}
@@ -270,19 +217,7 @@ class Results:
         ``tail_probability`` is the two-sided prior tail probability of the truth and ``z_score``
         its distance from the prior mean in prior sds; both empty in truth mode ``prior``.
         """
-        # A given truth is the truth of the fixed cells only.
-        none = {"truth": None, "tail_probability": None}
-        rows = [
-            {"position": position, **prior, **({} if cell["truth_mode"] == "fixed" else none)}
-            for position, cell in enumerate(self._cells)
-            for prior in cell["priors"]
-        ]
-        columns = ["position", "parameter", "mean", "sd", "variance_relative_se", "truth",
-                   "tail_probability"]  # fmt: skip
-        frame = pd.DataFrame(rows, columns=columns)
-        frame[columns[2:]] = frame[columns[2:]].astype(float)
-        frame["z_score"] = (frame["truth"] - frame["mean"]) / frame["sd"]
-        return self._with_levels(frame)
+        return self._with_levels(prior_table(self._cells))
 
     def _with_levels(self, frame: pd.DataFrame, mode: str = "truth_mode") -> pd.DataFrame:
         """Put the axes and the truth mode of each row's cell in front."""
@@ -309,16 +244,16 @@ class Results:
         -------
         DataFrame
             One column per axis, then ``truth`` (the truth mode), ``parameter``, ``measure``,
-            ``estimate``, ``mcse`` and ``n``, the number of replicates used.
+            ``estimate``, ``mcse``, ``n``, the number of replicates used, and ``mcmc_share``, the
+            share of ``mcse**2`` that longer chains would take away, nan where it is not known.
         """
         if fits not in ("all", "clean"):
             raise SettingsError(f"fits: {fits!r} is not allowed; give 'all' or 'clean'")
         key = (tuple(ci_probs), fits)
         if key not in self._measured:
             clean = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
-            intervals = {prob: self._intervals(prob) for prob in ci_probs}
-            rows = summarise(self.columns, intervals, self._cells, clean)
-            columns = ["position", "parameter", "measure", "estimate", "mcse", "n"]
+            rows = summarise(self.columns, self._ends(ci_probs), self._cells, clean)
+            columns = ["position", "parameter", "measure", "estimate", "mcse", "n", "mcmc_share"]
             frame = pd.DataFrame(list(rows), columns=columns)
             self._measured[key] = self._with_levels(frame, "truth")
         return self._measured[key].copy()
@@ -330,24 +265,40 @@ class Results:
         ``r_hat_max``, ``ess_bulk_min``, ``ess_tail_min``, ``divergences``,
         ``reached_max_treedepth``, ``tree_depth_max``.
         """
-        grouped = self.fits.groupby("position", sort=True)
-        table = grouped.agg(
-            n=("ok", "size"),
-            n_ok=("ok", "sum"),
-            n_flagged=("flagged", "sum"),
-            r_hat_max=("r_hat_max", "max"),
-            ess_bulk_min=("ess_bulk_min", "min"),
-            ess_tail_min=("ess_tail_min", "min"),
-            divergences=("divergences", "sum"),
-            reached_max_treedepth=("reached_max_treedepth", "sum"),
-            tree_depth_max=("tree_depth_max", "max"),
-        )
-        table.insert(2, "n_failed", table["n"] - table["n_ok"])
-        table = table.reindex(range(len(self.cells)))
-        counts = ["n", "n_ok", "n_failed", "n_flagged", "divergences", "reached_max_treedepth"]
-        table[counts] = table[counts].fillna(0).astype(int)
-        table.insert(0, "n_planned", self.cells["n_planned"].to_numpy())
-        return self._with_levels(table.reset_index(names="position"), "truth")
+        table = convergence(self.fits, self.cells["n_planned"].to_numpy(np.int64))
+        return self._with_levels(table, "truth")
+
+    def rank_tests(self, fits: Literal["all", "clean"] = "all") -> list[RankTest]:
+        """Test whether the ranks of truths drawn from the prior are uniform, see `rank_tests`."""
+        keep = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
+        # Cells of a swept sampler setting share their data sets.
+        together = "swept" not in self.identity.values()
+        modes = [str(cell["truth_mode"]) for cell in self._cells]
+        return rank_tests(self.columns, modes, together=together, keep=keep)
+
+    def calibration(self, fits: Literal["all", "clean"] = "all") -> pd.DataFrame:
+        """Return the tests of the ranks in truth mode ``prior``: simulation-based calibration.
+
+        Parameters
+        ----------
+        fits : {"all", "clean"}
+            All complete fits, or only those that crossed no threshold.
+
+        Returns
+        -------
+        DataFrame
+            A row per parameter or test quantity and cell, first those over all cells together
+            (the axes are empty there). Columns: axes, ``parameter``, ``kind``, ``n`` (ranks),
+            ``gamma``, ``threshold`` (of gamma, at 5 % for this test alone), ``p_value`` (exact),
+            ``p_holm``, ``p_bh`` (adjusted over all rows) and ``rejected`` (by Holm, at 5 %).
+        """
+        frame = rank_test_rows(self.rank_tests(fits))
+        everywhere = frame["position"] == -1
+        named = self._with_levels(frame.assign(position=frame["position"].clip(lower=0)))
+        named = named.drop(columns="truth_mode")
+        for axis in self.axes:
+            named[axis] = named[axis].astype(object).where(~everywhere, None)
+        return named
 
     def cost(self) -> pd.DataFrame:
         """Return the cost per cell: means over complete fits, in seconds and counts.
@@ -356,18 +307,71 @@ class Results:
         ``gradient_evaluations``, ``ess_bulk_per_s``, ``ess_bulk_per_gradient``, the last three
         and ``wall_s`` each with the Monte Carlo standard error of the mean (``_mcse``).
         """
-        names = ["simulate_s", "sample_s", "rest_s", "wall_s", "gradient_evaluations",
-                 "ess_bulk_per_s", "ess_bulk_per_gradient"]  # fmt: skip
-        fits = self.fits[["position", *names]][self.columns.ok]
-        grouped = fits.groupby("position", sort=True)
-        table = pd.DataFrame({"n_ok": grouped.size()})
-        for name in names:
-            table[name] = grouped[name].mean()
-            if name not in ("simulate_s", "sample_s", "rest_s"):
-                table[f"{name}_mcse"] = grouped[name].std(ddof=1) / np.sqrt(grouped[name].count())
-        table = table.reindex(range(len(self.cells)))
-        table["n_ok"] = table["n_ok"].fillna(0).astype(int)
-        return self._with_levels(table.reset_index(names="position"), "truth")
+        return self._with_levels(costs(self.fits, len(self._cells)), "truth")
+
+    # --- comparisons ---------------------------------------------------------------------------
+
+    def sensitivity(self, ci_probs: Sequence[float] = CI_PROBS) -> pd.DataFrame:
+        """Return what flagged fits change: each measure of all fits, and of the clean ones.
+
+        Columns: axes, ``truth``, ``parameter``, ``measure``, ``all``, ``clean``, ``difference``
+        (all minus clean), ``mcse`` of the difference, which counts that the two share fits,
+        ``n`` and ``n_clean``. Only parameters of cells in which fits are flagged have rows.
+        """
+        clean = ~self.fits["flagged"].to_numpy(bool)
+        given = Given(self.columns, self._ends(ci_probs), self._cells)
+        return self._with_levels(contrasts(self.columns, given, clean), "truth")
+
+    def coverage_bounds(self, ci_probs: Sequence[float] = CI_PROBS) -> pd.DataFrame:
+        """Return between what coverage would lie had no fit failed, in cells where some did.
+
+        Columns: axes, ``truth``, ``parameter``, ``measure``, ``lowest`` (every failed fit would
+        have missed), ``highest`` (every one would have covered), ``n``, failed fits counted, and
+        ``n_failed``. A fit without a finite interval counts as failed. Where no fit is complete
+        no parameter is known, and there is no row.
+        """
+        return self._with_levels(bounds(self.columns, self._ends(ci_probs)), "truth")
+
+    def relative_precision(self) -> pd.DataFrame:
+        """Return what a sampler setting that is an axis does to precision, on the same data.
+
+        Columns: axes, ``truth``, ``parameter``, ``setting``, ``against``, ``estimate``, ``mcse``
+        and ``n``. Each row compares two cells that differ in one sampler setting only: the cell
+        of the axes, and the one where that setting is ``against``. The estimate is by how many
+        per cent the precision of the latter exceeds that of the former, see
+        `recovery.measures.relative_precision`. Replicates are pairs if both are complete and
+        their data are equal. Without such an axis there is no row.
+        """
+        with self._opened() as store:
+            _, digests = self.columns.texts(store)
+        return self._with_levels(gains(self.columns, self._cells, self.axes, digests), "truth")
+
+    def pairs(self, parameters: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return whether posterior correlations are right, in truth mode ``prior``.
+
+        Parameters
+        ----------
+        parameters : sequence of str, optional
+            Free scalars such as ``betas[water amount]``; by default all, at most 100.
+
+        Returns
+        -------
+        DataFrame
+            Columns: axes, ``truth``, ``parameter``, ``other_parameter``, ``measure``,
+            ``estimate``, ``mcse``, ``n``, three rows for each pair, see
+            `recovery.measures.pair_recovery`. Covariances are those of the kept draws.
+
+        Raises
+        ------
+        SettingsError
+            If a parameter is unknown, or there are too many.
+        """
+        with self._opened() as store:
+            table = correlations(self.columns, store, self._cells, parameters)
+        return self._with_levels(table, "truth")
+
+    def _ends(self, ci_probs: Sequence[float]) -> Ends:
+        return {prob: self._intervals(prob) for prob in ci_probs}
 
     def to_xarray(self) -> "xr.Dataset":
         """Return the estimates with the axes as dims, for ArviZ users.
@@ -381,11 +385,6 @@ class Results:
         import xarray as xr
 
         keys = [*self.axes, "truth_mode", "seed", "replicate", "parameter"]
-        frame = self.estimates.drop(columns=["kind"]).astype({"rank": float}).set_index(keys)
+        frame = self.estimates.drop(columns=["kind"])
+        frame = frame.astype({"rank": float, "ranked_among": float}).set_index(keys)
         return xr.Dataset.from_dataframe(frame)
-
-
-def _names(names: Sequence[str], count: int) -> NDArray[np.object_]:
-    """Repeat names for so many replicates, shape (n_names, count)."""
-    column = np.array(names, dtype=object)[:, None]
-    return np.broadcast_to(column, (len(names), count))

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pymc as pm
 
 Level = int | float | str | bool | None
+Quantity = Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | str
+"""A test quantity: a function of parameters and data, or the name of a known one."""
+LOG_LIKELIHOOD, LOG_PRIOR, LOG_POSTERIOR = "log_likelihood", "log_prior", "log_posterior"
+"""Names of the test quantities that every problem has."""
 
 # These name columns of the tables, so an axis of the same name could not be told apart.
 RESERVED_AXES = frozenset(
@@ -30,7 +34,10 @@ RESERVED_AXES = frozenset(
     # estimates and measures
     "parameter kind mean sd median eti_90_lower eti_90_upper r_hat ess_bulk ess_tail mcse_mean "
     "rank pit variance_relative_se tail_probability z_score measure estimate mcse ranked_among "
-    "contraction prior_sd position ok".split()
+    "contraction prior_sd position ok crps mcmc_share "
+    # tests and comparisons
+    "gamma threshold p_value p_holm p_bh rejected quantity "
+    "all clean difference n_clean lowest highest setting against other_parameter".split()
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -56,6 +63,14 @@ class Problem:
     predict : mapping of str to array, distribution or callable, optional
         New values of ``pm.Data`` for out-of-sample prediction: swapped in after each fit, with
         new observations simulated at the truth to compare the predictions with.
+    quantities : mapping of str to callable or str, optional
+        Test quantities by name, ranked like parameters, besides the joint log-likelihood, the log
+        prior and the log posterior density, which are always there. A function takes the
+        parameters, each of shape (n_draws, *shape), and the data (observations and ``pm.Data``,
+        of their own shapes) and returns an array of shape (n_draws,):
+        ``{"ratio": lambda p, d: p["betas"][..., 0] / p["betas"][..., 1]}``. A text is one of
+        ``"log_likelihood[y]"`` (of one observed variable), ``"log_likelihood[y, 0]"`` (of one
+        observation), ``"sums(betas)"`` and ``"differences(betas)"`` (of all pairs of elements).
     """
 
     model: "pm.Model"
@@ -63,6 +78,7 @@ class Problem:
     truth: Mapping[str, Any] | None = None
     covariates: Mapping[str, Any] = field(default_factory=dict)
     predict: Mapping[str, Any] = field(default_factory=dict)
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 One row of `replicates` holds all that measures are made of, its estimates as one block of numbers,
 so that a million replicates are read in seconds; what only a new question needs (the whole grid of
-quantiles, the kept draws) lies apart in `posteriors`.
+quantiles, the kept draws) lies apart in `posteriors`. Test quantities that were asked for once a
+replicate was done are rows of `supplements`; `quantities` says which each cell has, and whether
+they came `later`.
 """
 
 import json
@@ -12,10 +14,10 @@ from typing import Final
 
 import numpy as np
 
-from recovery.record import QUANTILE_GRID, Estimates, Floats, Record
+from recovery.record import QUANTILE_GRID, Estimates, Floats, QuantityFailure, Record
 
 APPLICATION_ID: Final = 0x7265636F  # "reco"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 SCHEMA: Final = """
 CREATE TABLE design (field TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -41,6 +43,15 @@ CREATE TABLE replicates (
 CREATE TABLE posteriors (
     replicate INTEGER PRIMARY KEY REFERENCES replicates,
     quantiles BLOB NOT NULL, kept_draws BLOB NOT NULL) STRICT;
+CREATE TABLE quantities (
+    cell INTEGER NOT NULL REFERENCES cells, name TEXT NOT NULL, digest TEXT NOT NULL,
+    later INTEGER NOT NULL, PRIMARY KEY (cell, name)) STRICT, WITHOUT ROWID;
+CREATE TABLE supplements (
+    replicate INTEGER NOT NULL REFERENCES replicates, layout INTEGER NOT NULL REFERENCES layouts,
+    estimates BLOB NOT NULL, quantiles BLOB NOT NULL, PRIMARY KEY (layout, replicate)) STRICT;
+CREATE TABLE quantity_failures (
+    replicate INTEGER NOT NULL REFERENCES replicates, quantity TEXT NOT NULL, error TEXT NOT NULL,
+    PRIMARY KEY (replicate, quantity)) STRICT, WITHOUT ROWID;
 CREATE TABLE failures (
     replicate INTEGER PRIMARY KEY REFERENCES replicates,
     stage TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL) STRICT;
@@ -52,7 +63,8 @@ CREATE TABLE compilations (
 SUMMARY_PROBS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 """Quantiles among the estimates themselves: medians and 50, 80, 90 and 95 % intervals."""
 _MOMENTS: Final = (
-    "truth", "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "rank", "pit",
+    "truth", "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "crps", "rank",
+    "ranked_among", "pit",
 )  # fmt: skip
 ESTIMATE_COLUMNS: Final = (*_MOMENTS, *(f"q{prob}" for prob in SUMMARY_PROBS))
 """What a block of estimates holds, one row of numbers each: shape (columns, parameters)."""
@@ -107,6 +119,8 @@ def insert(
         connection.execute(
             "INSERT INTO posteriors VALUES (?, ?, ?)", (number, quantiles.data, kept.data)
         )
+    failed = [(number, f.quantity, f.error) for f in record.quantity_failures]
+    connection.executemany("INSERT INTO quantity_failures VALUES (?, ?, ?)", failed)
     if record.failure is not None:
         f = record.failure
         connection.execute(
@@ -117,6 +131,26 @@ def insert(
             "INSERT INTO compilations VALUES (?, ?, ?, ?)",
             [(session, c.kind, c.seconds, c.process) for c in record.compilations],
         )
+
+
+def insert_supplement(
+    connection: sqlite3.Connection,
+    replicate: int,
+    estimates: Estimates,
+    failures: Sequence[QuantityFailure],
+    layouts: dict[Layout, int],
+) -> None:
+    """Insert test quantities of a replicate that is there already, by its number in the store."""
+    layout = _layout(connection, estimates, layouts)
+    quantiles = np.ascontiguousarray(estimates.quantiles, dtype="<f8")
+    connection.execute(
+        "INSERT INTO supplements VALUES (?, ?, ?, ?)",
+        (replicate, layout, estimates_block(estimates).tobytes(), quantiles.data),
+    )
+    connection.executemany(
+        "INSERT INTO quantity_failures VALUES (?, ?, ?)",
+        [(replicate, f.quantity, f.error) for f in failures],
+    )
 
 
 def estimates_block(estimates: Estimates) -> Floats:

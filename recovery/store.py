@@ -7,14 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from filelock import FileLock
 
 from recovery.database import close_written, open_to_read, open_to_write, translated
-from recovery.record import Record
-from recovery.schema import Layout, insert
+from recovery.record import Estimates, QuantityFailure, Record
+from recovery.schema import Layout, insert, insert_supplement
 
+Supplement: TypeAlias = tuple[int, Estimates, Sequence[QuantityFailure]]
+"""Number of a replicate in the store, and test quantities of it."""
 _CHUNK: Final = 20_000  # rows held as Python objects at a time
 
 
@@ -87,6 +89,7 @@ class Store:
         cells: Sequence[Mapping[str, Any]],
         planned: Iterable[tuple[str, int, int]],
         provenance: Mapping[str, Any],
+        quantities: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Write the design of a session: who runs what, in one transaction.
 
@@ -100,6 +103,9 @@ class Store:
         planned : iterable of (cell digest, seed, replicates)
         provenance : mapping
             Versions, machine and command of this session.
+        quantities : mapping, optional
+            What each test quantity computes, by name, by cell digest; those that are there
+            already are left as they are.
         """
         with self._transaction() as connection:
             connection.executemany(
@@ -116,6 +122,15 @@ class Store:
                 position += inserted.rowcount
             self._cells = dict(connection.execute("SELECT digest, position FROM cells"))
             self._plan(connection, planned)
+            connection.executemany(
+                "INSERT OR IGNORE INTO quantities VALUES "
+                "(?1, ?2, ?3, EXISTS (SELECT 1 FROM replicates WHERE cell = ?1))",
+                [
+                    (self._cells[cell], name, what)
+                    for cell, named in (quantities or {}).items()
+                    for name, what in named.items()
+                ],
+            )
             session = connection.execute(
                 "INSERT INTO sessions (provenance) VALUES (?)", (json.dumps(provenance),)
             )
@@ -150,6 +165,20 @@ class Store:
                 insert(connection, record, self._session, self._cells, layouts)
         self._layouts = layouts
 
+    def supplement(self, added: Sequence[Supplement]) -> None:
+        """Write test quantities of replicates that are there already, in one transaction.
+
+        Raises
+        ------
+        StoreWriteError
+            If the commit failed; then none of them was written.
+        """
+        layouts = dict(self._layouts)
+        with self._transaction() as connection:
+            for number, estimates, failures in added:
+                insert_supplement(connection, number, estimates, failures, layouts)
+        self._layouts = layouts
+
     def end(self, execution: Mapping[str, Any]) -> None:
         """Write how the session was carried out: fits, seconds, processes, threads."""
         with self._transaction() as connection:
@@ -182,9 +211,9 @@ class Store:
                 self._connection.rollback()
 
     def chunks(
-        self, query: str, parameters: Sequence[object] = ()
+        self, query: str, parameters: Sequence[object] = (), most: int = _CHUNK
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """Go through the rows of a query written in this program, many at a time.
+        """Go through the rows of a query written in this program, at most so many at a time.
 
         Raises
         ------
@@ -193,7 +222,7 @@ class Store:
         """
         with translated(self.folder):
             cursor = self._connection.execute(query, parameters)
-            while rows := cursor.fetchmany(_CHUNK):
+            while rows := cursor.fetchmany(most):
                 yield rows
 
     def identity(self) -> dict[str, Any]:
@@ -224,6 +253,24 @@ class Store:
             for cell, seed, index in rows:
                 done[digests[cell], seed].add(index)
         return done
+
+    def quantities(self, *, later: bool = False) -> dict[str, dict[str, str]]:
+        """Return what each test quantity computes, by name, by cell digest.
+
+        Parameters
+        ----------
+        later : bool
+            Only those that were asked for when their cell had replicates already.
+        """
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        rows = self.rows(
+            "SELECT c.digest, q.name, q.digest, q.later FROM quantities q "
+            "JOIN cells c ON c.position = q.cell"
+        )
+        for cell, name, what, was_later in rows:
+            if was_later or not later:
+                found[cell][name] = what
+        return dict(found)
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the provenance of every session, oldest first, with how it was carried out."""

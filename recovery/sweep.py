@@ -7,16 +7,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from recovery.conflict import refuse_another_run
+from recovery.conflict import refuse_another_run, refuse_changed_quantities
 from recovery.database import writable_folder
+from recovery.decided import MARGIN, Decided
 from recovery.design import Cell, Design, Settings, TruthMode
-from recovery.engine.describe import describe
+from recovery.engine.describe import describe, describe_quantities
 from recovery.engine.priors import Prior, summarise_priors
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Prepared, Workshop
 from recovery.errors import ScenarioError, SettingsError
 from recovery.execution import Equipment, default_workers
 from recovery.fitting import Fitting
+from recovery.growth import Rule
 from recovery.plan import Plan
 from recovery.precision import Precision
 from recovery.progress import Silent, reporter
@@ -24,6 +26,7 @@ from recovery.provenance import command_line, provenance
 from recovery.results import Results
 from recovery.scenario import Scenario
 from recovery.store import Store
+from recovery.supplement import add_quantities
 
 TRUTH: Mapping[str, tuple[TruthMode, ...]] = {
     "fixed": ("fixed",),
@@ -31,7 +34,6 @@ TRUTH: Mapping[str, tuple[TruthMode, ...]] = {
     "both": ("fixed", "prior"),
 }
 
-MAX_REPLICATES = 10_000
 _TUNE = 1000
 _TUNE_FOR_ESS = 400
 """Warm-up draws per chain where fits end by their ESS: nutpie's own default."""
@@ -69,8 +71,14 @@ class Sweep:
     precision : float, optional
         Add replicates cell by cell until the coverage of every parameter's 90 % interval has this
         Monte Carlo standard error; `replicates` are the least.
-    max_replicates : int
-        Replicates per cell at most, where `precision` is given.
+    stop_when : {"decided"}, optional
+        Add replicates cell by cell until it is decided whether its posteriors are calibrated, at
+        an error rate of 5 % over all cells (see `recovery.decided`); `replicates` are the least
+        to be run.
+    margin : float
+        How far coverage of 90 % intervals may be from nominal there, as a share.
+    max_replicates : int, optional
+        Replicates per cell at most, where `precision` or `stop_when` is given: 10,000 or 5,000.
 
     Raises
     ------
@@ -99,7 +107,9 @@ class Sweep:
         target_accept: float = 0.8,
         ess: int = 0,
         precision: float | None = None,
-        max_replicates: int = MAX_REPLICATES,
+        stop_when: Literal["decided"] | None = None,
+        margin: float = MARGIN,
+        max_replicates: int | None = None,
     ) -> None:
         if not isinstance(scenario, Scenario):
             raise ScenarioError(
@@ -118,13 +128,12 @@ class Sweep:
             Settings(name, draws, _tune(tune, ess, levels or {}), chains, target_accept, ess),
         )
         self._samplers = {} if isinstance(sampler, str) else {name: sampler}
-        self._precision: Precision | None = None
-        if precision is not None:
-            if seeds is not None:
-                raise SettingsError(
-                    "precision: needs replicates that can be added to; give seed instead of seeds"
-                )
-            self._precision = Precision(precision, replicates, max_replicates)
+        self._rule = _rule(precision, stop_when, margin, replicates, max_replicates)
+        if self._rule is not None and seeds is not None:
+            raise SettingsError(
+                f"{'stop_when' if precision is None else 'precision'}: needs replicates that can "
+                "be added to; give seed instead of seeds"
+            )
 
     @cached_property
     def workshop(self) -> Workshop:
@@ -190,6 +199,8 @@ class Sweep:
         descriptions = {digest: describe(p.problem) for digest, p in prepared.items()}
         with Store.create_or_open(folder, fresh=fresh) as store:
             refuse_another_run(store, self._identity(), self._describe_stored(store, descriptions))
+            quantities = {d: describe_quantities(p.problem) for d, p in prepared.items()}
+            refuse_changed_quantities(store, quantities)
             known = {cell["digest"] for cell in store.cells()}
             new = [cell for cell in self.design.cells if cell.digest not in known]
             store.begin(
@@ -197,8 +208,10 @@ class Sweep:
                 [self._cell_row(cell, prepared, descriptions) for cell in new],
                 self.design.plan(),
                 provenance(command or command_line(), workers, self._file()),
+                quantities,
             )
-            plan = Plan(self.design, store, self._precision)
+            add_quantities(store, self.workshop, self.design.cells)
+            plan = Plan(self.design, store, self._rule)
             fitting = Fitting(plan, store, self.workshop, self._equipment, workers, processes)
             together, apart = self._by_room(prepared)
             fitting.run(together, apart, reporter if progress else Silent)
@@ -272,6 +285,20 @@ class Sweep:
         code = getattr(self.design.scenario.function, "__code__", None)
         name: str | None = getattr(code, "co_filename", None)
         return name
+
+
+def _rule(
+    precision: float | None, stop_when: str | None, margin: float, start: int, most: int | None
+) -> Rule | None:
+    """Return what adds replicates to cells, if anything does."""
+    limit = {} if most is None else {"most": most}
+    if stop_when not in (None, "decided"):
+        raise SettingsError(f"stop_when: {stop_when!r} is not allowed; give 'decided', or nothing")
+    if precision is None:
+        return None if stop_when is None else Decided(start, margin, **limit)
+    if stop_when is not None:
+        raise SettingsError("stop_when: stands instead of precision; give one of them")
+    return Precision(precision, start, **limit)
 
 
 def _tune(given: int | None, ess: int, levels: Mapping[str, Any]) -> int:

@@ -67,6 +67,21 @@ def written(tmp_path: Path) -> Written:
         (["run", "plants", "--seeds", "1-99999999"], "is no range of seeds"),
         (["run", "plants", "--seeds", "1,1"], "give each seed once"),
         (["run", "plants", "--seeds", "1", "--seed", "1"], "give one of them"),
+        (["run", "plants", "--stop-when", "bored"], "invalid choice: 'bored'"),
+        (
+            ["run", "plants", "--stop-when", "decided", "--precision", "0.1"],
+            "--stop-when stands instead of --precision",
+        ),
+        (
+            ["run", "plants", "--stop-when", "decided", "--seeds", "1-9"],
+            "--stop-when: needs replicates to add to; give --seed, not --seeds",
+        ),
+        (
+            ["run", "plants", "--stop-when", "decided", "--margin", "0.2"],
+            "margin: 0.2 is not allowed; .* between 0 and 0.1",
+        ),
+        (["run", "plants", "--margin", "0.02"], "--margin: goes with --stop-when decided"),
+        (["run", "plants", "--max-replicates", "9"], "goes with --precision or --stop-when"),
         (["run", "plants", "--truth", "none"], "invalid choice: 'none'"),
         (["run", "plants", "--sampler", "stan"], "'stan' is not known; give one of nutpie, pymc"),
         (["run", "plants", "--target-accept", "2"], "target_accept: 2.0 is not allowed"),
@@ -178,6 +193,7 @@ def test_a_users_file_goes_from_one_command_to_report_status_and_resume(
         "tables/measures.csv",
         "tables/diagnostics.csv",
         "tables/cost.csv",
+        "tables/sensitivity.csv",
     } <= files
     again = run([*words[:2], "--replicates", "2", "trials=10,20", *words[3:]])
     assert again.returncode == 0, again.stderr

@@ -20,15 +20,14 @@ def results(run_line: Run) -> Results:
     return run_line({"trials": [5, 10]}, truth="both", replicates=12, draws=60)
 
 
+NAMES = ("betas[left]", "betas[right]", "total", "log_likelihood", "log_prior", "log_posterior")
+
+
 def test_a_group_is_one_parameter_of_one_cell_in_the_order_of_its_replicates(
     results: Results,
 ) -> None:
     columns = results.columns
-    assert list(columns.groups) == [
-        (position, name)
-        for position in range(4)
-        for name in ("betas[left]", "betas[right]", "total")
-    ]
+    assert list(columns.groups) == [(position, name) for position in range(4) for name in NAMES]
     for (position, name), group in columns.groups.items():
         rows = results.estimates[results.estimates["parameter"] == name]
         assert np.array_equal(columns.position[group.places], np.full(12, position))

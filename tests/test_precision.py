@@ -8,21 +8,27 @@ import pytest
 from recovery import Sweep
 from recovery.errors import SettingsError
 from recovery.precision import Precision
-from recovery.record import Floats
 from recovery.results import Results
+from recovery.seen import Seen
 from recovery.testing import ExactSampler, line
 
 
-def hits(share: float, n: int) -> list[Floats]:
+def seen(*inside: float) -> Seen:
+    """Give a replicate of parameters that are covered or not; nothing else is looked at."""
+    values = np.array(inside)
+    return Seen(["parameter"] * len(values), values, values, np.isnan(values))
+
+
+def hits(share: float, n: int) -> list[Seen]:
     """Give n replicates of one parameter, of which that share is covered, evenly spread."""
     k = np.floor(np.arange(1, n + 1) * share) - np.floor(np.arange(n) * share)
-    return [np.array([float(hit)]) for hit in k]
+    return [seen(hit) for hit in k]
 
 
 def grown(share: float, precision: Precision) -> int:
     planned = precision.start
     while True:
-        needed = precision.needed(hits(share, planned), planned)
+        needed = precision.needed(hits(share, planned))
         if needed == planned:
             return planned
         assert planned < needed <= min(2 * planned, precision.most)
@@ -37,25 +43,23 @@ def test_a_cell_ends_with_the_replicates_that_its_coverage_needs(share: float) -
 
 def test_the_parameter_that_needs_most_decides() -> None:
     precision = Precision(0.02, 100, 10_000)
-    sure = [np.array([1.0, hit[0]]) for hit in hits(0.9, 200)]
-    assert precision.needed(sure, 200) > 200
-    assert precision.needed([row[:1] for row in sure], 200) == 200
+    assert precision.needed([seen(1.0, *one.inside) for one in hits(0.9, 200)]) > 200
+    assert precision.needed([seen(1.0)] * 200) == 200
 
 
 def test_a_cell_never_exceeds_the_most_and_a_finished_one_stays() -> None:
     assert grown(0.5, Precision(0.01, 50, 700)) == 700
-    assert Precision(0.05, 50, 700).needed(hits(0.9, 60), 60) == 60
+    assert Precision(0.05, 50, 700).needed(hits(0.9, 60)) == 60
 
 
 def test_where_nothing_completes_a_cell_does_not_grow() -> None:
-    assert Precision(0.01, 50, 10_000).needed([], 50) == 50
-    unknown = [np.array([np.nan])] * 50
-    assert Precision(0.01, 50, 10_000).needed(unknown, 50) == 50
+    assert Precision(0.01, 50, 10_000).needed([None] * 50) == 50
+    assert Precision(0.01, 50, 10_000).needed([seen(np.nan)] * 50) == 50
 
 
 def test_failed_replicates_are_made_up_for() -> None:
-    half_failed = hits(0.9, 600)
-    assert Precision(0.01, 50, 10_000).needed(half_failed, 1200) == pytest.approx(1800, rel=0.02)
+    half_failed = [*hits(0.9, 600), *[None] * 600]
+    assert Precision(0.01, 50, 10_000).needed(half_failed) == pytest.approx(1800, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ def record(truths: list[float]) -> Record:
     columns = {
         f.name: np.zeros(n)
         for f in dataclasses.fields(Estimates)
-        if f.name not in ("names", "kinds", "truth", "quantiles", "kept_draws", "rank")
+        if f.name
+        not in ("names", "kinds", "truth", "quantiles", "kept_draws", "rank", "ranked_among")
     }
     from scipy.special import ndtri
 
@@ -29,6 +30,7 @@ def record(truths: list[float]) -> Record:
         quantiles=np.tile(ndtri(QUANTILE_GRID), (n, 1)),
         kept_draws=np.zeros((99, n)),
         rank=np.zeros(n, dtype=np.int64),
+        ranked_among=np.full(n, 99),
         **columns,
     )
     return Record("k", "c", 1, 0, Status.OK, Times(), estimates=estimates)

@@ -51,7 +51,7 @@ def record(index: int, names: tuple[str, ...] = ("b", "a")) -> Record:
     columns = {
         f.name: rng.normal(size=n)
         for f in dataclasses.fields(Estimates)
-        if f.name not in ("names", "kinds", "rank", "quantiles", "kept_draws")
+        if f.name not in ("names", "kinds", "rank", "ranked_among", "quantiles", "kept_draws")
     }
     return Record(
         key=f"{CELL['digest']}-1-{index}",
@@ -66,6 +66,7 @@ def record(index: int, names: tuple[str, ...] = ("b", "a")) -> Record:
             names=names,
             kinds=("parameter",) * n,
             rank=np.arange(n),
+            ranked_among=np.full(n, 99),
             quantiles=rng.normal(size=(n, len(QUANTILE_GRID))),
             kept_draws=rng.normal(size=(99, n)),
             **columns,
@@ -103,9 +104,20 @@ def test_what_is_appended_is_read_back_to_the_bit(out: Path) -> None:
     assert given.estimates is not None
     (block,) = columns.blocks
     assert block.names == ["b", "a"]
-    for name in ("truth", "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "pit"):
+    for name in (
+        "truth",
+        "mean",
+        "sd",
+        "r_hat",
+        "ess_bulk",
+        "ess_tail",
+        "mcse_mean",
+        "crps",
+        "pit",
+    ):
         assert np.array_equal(block.column(name)[:, 0], getattr(given.estimates, name))
-    assert np.array_equal(block.column("rank")[:, 0], given.estimates.rank)
+    for name in ("rank", "ranked_among"):
+        assert np.array_equal(block.column(name)[:, 0], getattr(given.estimates, name))
     for prob in (0.001, 0.05, 0.5, 0.975, 0.89):
         place = int(np.argmin(np.abs(QUANTILE_GRID - prob)))
         (found,) = columns.quantiles(store, prob)

@@ -58,14 +58,19 @@ def test_a_sweep_returns_every_replicate_of_every_cell(run_line: Run) -> None:
     assert len(results.replicates) == 2 * 2 * 2 * 4
     assert (results.replicates["status"] == "ok").all()
     assert results.axes == ["trials", "noise", "slope"]
-    assert set(results.estimates["parameter"]) == {"betas[left]", "betas[right]", "total"}
+    kinds = results.estimates.groupby("kind", sort=False)["parameter"].unique().map(set).to_dict()
+    assert kinds == {
+        "parameter": {"betas[left]", "betas[right]"},
+        "deterministic": {"total"},
+        "quantity": {"log_likelihood", "log_prior", "log_posterior"},
+    }
     assert results.diagnostics()["n_ok"].tolist() == [4] * 8
 
 
 def test_all_cells_share_one_simulator_and_one_density(run_line: Run) -> None:
     results = run_line({"trials": [5, 10, 20], "noise": [1.0, 2.0]}, truth="both")
     kinds = results.compilations["kind"].value_counts().to_dict()
-    assert kinds == {"simulator": 1, "covariates": 1, "density": 1}
+    assert kinds == {"simulator": 1, "covariates": 1, "density": 1, "quantities": 1}
 
 
 def test_the_same_command_again_fits_nothing(run_line: Run) -> None:

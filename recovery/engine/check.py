@@ -4,6 +4,7 @@ import numpy as np
 
 from recovery.design import TruthMode
 from recovery.engine.problem import Arrays, CheckedProblem
+from recovery.engine.quantities import BUILT_IN, unknown_source
 from recovery.engine.structure import Structure
 from recovery.errors import ProblemError
 
@@ -33,6 +34,27 @@ def check_mode(problem: CheckedProblem, structure: Structure, mode: TruthMode) -
             f"{problem.where}: the prior cannot be drawn from ({structure.no_prior}); use "
             "--truth fixed with a truth for every free variable, or a proper prior"
         )
+
+
+def check_quantities(problem: CheckedProblem) -> None:
+    """Check that each test quantity has a name of its own and is a function or a known text.
+
+    Raises
+    ------
+    ProblemError
+        Naming the quantity.
+    """
+    for name, source in problem.quantities.items():
+        if not isinstance(name, str) or not name.strip():
+            raise ProblemError(f"{problem.where}: quantities: {name!r} is no name; give some text")
+        if name in BUILT_IN or name in problem.recorded:
+            raise ProblemError(
+                f"{problem.where}: quantities: {name!r} is tested already under that name; give "
+                "yours another"
+            )
+        reason = "" if callable(source) else unknown_source(source, problem)
+        if reason:
+            raise ProblemError(f"{problem.where}: quantities: {name!r} is {source!r}; {reason}")
 
 
 def check_drawn(what: str, drawn: Arrays, problem: CheckedProblem) -> None:

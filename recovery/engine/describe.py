@@ -17,6 +17,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recovery.engine.graph import array_digest, graph_digest, text_digest, without_addresses
 from recovery.engine.problem import CheckedProblem
+from recovery.engine.quantities import asked
 
 _DEPTH = 5  # functions called by functions; deeper ones count by name
 
@@ -47,6 +48,21 @@ def describe(problem: CheckedProblem) -> dict[str, Any]:
         },
         "covariates": _sources(problem.covariates),
         "predict": _sources(problem.predict),
+    }
+
+
+def describe_quantities(problem: CheckedProblem) -> dict[str, str]:
+    """Return what makes each test quantity the same, by its name.
+
+    A function is known by its code, which compares within one version of Python only, so that
+    comes first, before a colon.
+    """
+    version = f"python {sys.version_info.major}.{sys.version_info.minor}"
+    return {
+        name: f"text:{source}"
+        if isinstance(source, str)
+        else f"{version}:{text_digest([json.dumps(_code(source, _DEPTH))])}"
+        for name, source in asked(problem).items()
     }
 
 

@@ -17,7 +17,7 @@ from pytensor.tensor.rewriting.shape import ShapeFeature
 from pytensor.tensor.variable import TensorVariable
 
 from recovery.errors import ProblemError
-from recovery.scenario import Problem
+from recovery.scenario import Problem, Quantity
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -49,6 +49,7 @@ class CheckedProblem:
     truth: Arrays
     covariates: Mapping[str, Any]
     predict: Mapping[str, Any]
+    quantities: Mapping[str, Quantity]
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -123,6 +124,7 @@ def check_problem(problem: object, where: str) -> CheckedProblem:
         truth=_truth(problem, model, observed, free, where),
         covariates=_data_mapping("covariates", problem.covariates, data_vars, where),
         predict=_data_mapping("predict", problem.predict, data_vars, where),
+        quantities=dict(problem.quantities),
     )
     for name, length in checked.lengths.items():
         if length == 0 and any(name in (model.named_vars_to_dims.get(o) or ()) for o in observed):

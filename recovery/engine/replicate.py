@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.design import Purpose, Replicate
-from recovery.engine.estimate import estimate, pooled
+from recovery.engine.estimate import Joint, estimate, failures_of, pooled
 from recovery.engine.prediction import Prediction
 from recovery.engine.samplers import Fit
 from recovery.engine.structure import Simulated
@@ -66,14 +66,23 @@ def run_replicate(replicate: Replicate, workshop: Workshop) -> Record:
             data_digest = simulated.digest()
         with clock.at(Stage.COMPILE):
             density = workshop.density(prepared, sampler, simulated)
+            quantities = workshop.quantities(prepared)
         with clock.at(Stage.SAMPLE):
             seed = replicate.integer_seed(Purpose.SAMPLER)
             fit = density.fit(simulated, replicate.cell.settings, seed)
         with clock.at(Stage.PREDICT):
             predictions = predict(replicate, prepared, workshop, simulated, fit)
         with clock.at(Stage.ESTIMATE):
-            rng = np.random.default_rng(replicate.entropy(Purpose.RANKS))
-            estimates = estimate(prepared.problem, simulated.truth, fit.draws, predictions, rng)
+            joint = Joint.of(prepared.problem, fit.draws)
+            evaluated = quantities.evaluate(simulated, joint.kept)
+            estimates = estimate(
+                prepared.problem,
+                simulated.truth,
+                joint,
+                predictions,
+                evaluated,
+                replicate.entropy(Purpose.RANKS),
+            )
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -97,6 +106,7 @@ def run_replicate(replicate: Replicate, workshop: Workshop) -> Record:
         data_digest=data_digest,
         sampling=fit.sampling,
         estimates=estimates,
+        quantity_failures=failures_of(evaluated),
         compilations=compilations,
     )
 
@@ -107,6 +117,7 @@ def warm_up(replicate: Replicate, workshop: Workshop) -> None:
         prepared = workshop.prepare(replicate.cell)
         sampler = workshop.sampler_for(replicate.cell, prepared.problem)
         workshop.density(prepared, sampler, simulate(replicate, prepared))
+        workshop.quantities(prepared)
 
 
 def simulate(replicate: Replicate, prepared: Prepared) -> Simulated:

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.design import Cell, TruthMode, canonical
-from recovery.engine.check import check_drawn, check_mode
+from recovery.engine.check import check_drawn, check_mode, check_quantities
 from recovery.engine.covariates import CovariateDrawer, Covariates
+from recovery.engine.densities import LogDensities
 from recovery.engine.prediction import Predictor
 from recovery.engine.priors import prior_draws
 from recovery.engine.problem import CheckedProblem, check_problem
+from recovery.engine.quantities import Quantities
 from recovery.engine.samplers import Density, Sampler, Target, sampler_by_name
 from recovery.engine.structure import Simulated, Structure, set_values
 from recovery.errors import LevelError, ProblemError, RecoveryError, UserCodeError
@@ -66,6 +68,7 @@ class Workshop:
         self._structures: list[Structure] = []
         self._drawers: list[CovariateDrawer] = []
         self._predictors: dict[int, Predictor] = {}
+        self._log_densities: dict[int, LogDensities] = {}
         self._densities: dict[tuple[int, str, tuple[Any, ...]], Density] = {}
         self._priors: dict[tuple[int, str], dict[str, NDArray[np.float64]]] = {}
         self._obeyed: set[tuple[int, str]] = set()
@@ -116,7 +119,9 @@ class Workshop:
     def checked(self, levels: Mapping[str, Level]) -> CheckedProblem:
         """Build and check a problem, compiling nothing."""
         where = " ".join([self.scenario.name, *(f"{k}={v}" for k, v in levels.items())])
-        return check_problem(self._build(levels, where), where)
+        problem = check_problem(self._build(levels, where), where)
+        check_quantities(problem)
+        return problem
 
     def _prepare(self, levels: Mapping[str, Level]) -> Prepared:
         problem = self.checked(levels)
@@ -174,6 +179,15 @@ class Workshop:
                 with self._counted("predictor"):
                     self._predictors[id(structure)] = Predictor(structure)
             return self._predictors[id(structure)]
+
+    def quantities(self, prepared: Prepared) -> Quantities:
+        """Return the test quantities of a problem; their log densities are compiled once."""
+        structure = prepared.structure
+        with self._lock, structure.lock:
+            if id(structure) not in self._log_densities:
+                with self._counted("quantities"):
+                    self._log_densities[id(structure)] = LogDensities(structure)
+            return Quantities(prepared.problem, self._log_densities[id(structure)])
 
     def density(self, prepared: Prepared, sampler: Sampler, simulated: Simulated) -> Density:
         """Return the compiled density of a structure, for variables of these shapes."""

@@ -17,6 +17,7 @@ from recovery.plots.grid import Grid, Made, described, name_panel
 from recovery.plots.rank import draw_ecdfs, leaves_band
 from recovery.plots.text import distinct
 from recovery.plots.view import MOST_PARAMETERS, TRUTH, View, farthest, left_out, swept
+from recovery.record import KEPT_DRAWS
 
 CI_PROB = 0.9
 ALPHA = 0.05
@@ -37,20 +38,16 @@ def ranks(estimates: pd.DataFrame, measures: pd.DataFrame, axes: Sequence[str]) 
     rows = rows.assign(rank=arrays(found))[[rank.size > 0 for rank in found]]
     if rows.empty:
         return None
-    n_draws = int(rows["ranked_among"].max())
-    equally = rows["ranked_among"] == n_draws
-    limits = [] if equally.all() else ["cells with fewer draws left out"]
-    rows = rows[equally]
     there = [str(name) for name in rows["parameter"].unique()]
     names = farthest(measures[measures["truth"] == "prior"], there, MOST_PARAMETERS, CI_PROB)
-    limits = [*left_out(there, names), *limits]
+    limits = left_out(there, names)
     grid = Grid.of(len(names), share="y")
     labels = dict(zip(there, distinct(there), strict=True))
     for name, ax in zip(names, grid.panels, strict=True):
         of_name = rows.loc[rows["parameter"] == name, "rank"].tolist()
-        draw_ecdfs(ax, name, of_name, n_draws, ALPHA)
+        draw_ecdfs(ax, name, of_name, KEPT_DRAWS, ALPHA)
         name_panel(ax, labels[name])
-    leaving = sum(leaves_band(line, n_draws, ALPHA) for line in rows["rank"].tolist())
+    leaving = sum(leaves_band(line, KEPT_DRAWS, ALPHA) for line in rows["rank"].tolist())
     title = "ECDF of the ranks less that of uniform ranks, truth drawn from the prior"
     notes = [*limits, "a line per cell, each with its own exact 95 % band"]
     finding = findings.of_ranks(leaving, len(rows), len(there), ALPHA)

@@ -11,6 +11,7 @@ from recovery.plots.by_parameter import Part, bias, contraction, coverage, recov
 from recovery.plots.grid import Made
 from recovery.plots.style import styled
 from recovery.plots.view import TRUTH
+from recovery.record import FITTED
 
 SLUGS: Final = (
     *(
@@ -70,7 +71,7 @@ def figures(results: Frames) -> Iterator[Made]:
     """
     estimates, measures = results.estimates_by_cell, results.measures()
     predicted = estimates["kind"].str.startswith("predicted")
-    fitted = estimates[~predicted]
+    fitted = estimates[estimates["kind"].isin(FITTED)]
     makers: list[Callable[[], Made | None]] = []
     for kind, frame, makes in (
         ("", fitted, (coverage, recovery, bias, contraction)),
@@ -83,7 +84,7 @@ def figures(results: Frames) -> Iterator[Made]:
         ]
         makers += [partial(make, part) for make in makes for part in parts]
     makers += [
-        partial(ranks, fitted, measures, results.axes),
+        partial(ranks, estimates[~predicted], measures, results.axes),
         partial(convergence, results.fits_by_cell, results.axes),
         partial(cost, results.fits_by_cell, results.axes),
     ]

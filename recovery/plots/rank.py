@@ -17,21 +17,19 @@ _MOST_BARS = 20
 def ranks_by_cell(
     estimates: pd.DataFrame, parameter: str, n_draws: int = KEPT_DRAWS
 ) -> list[Counts]:
-    """Return the ranks of one parameter in each cell of truth mode ``prior``."""
-    need(estimates, "estimates", "rank")
+    """Return the ranks of one parameter in each cell of truth mode ``prior``, from its PITs."""
+    need(estimates, "estimates", "pit")
+    if n_draws < 1:
+        raise ValueError(f"n_draws: {n_draws} is not allowed; give 1 or more, usually 99")
     if "truth_mode" in estimates.columns:
         estimates = of_mode(estimates, "estimates", "truth_mode", "prior")
     rows = of_parameter(estimates, "estimates", parameter)
-    rows = rows[rows["rank"].notna()]
-    need_rows(rows, "estimates", f"of {parameter} with a rank")
-    ranks = [rank.astype(np.int64) for rank in by_cell(rows, "rank")["rank"].tolist()]
-    low, high = min(r.min() for r in ranks), max(r.max() for r in ranks)
-    if not 0 <= low <= high <= n_draws:
-        raise ValueError(
-            f"n_draws: ranks among {n_draws} draws lie in 0..{n_draws}, got {low}..{high}; "
-            "give the number of draws that were ranked"
-        )
-    return ranks
+    rows = rows[rows["pit"].notna()]
+    need_rows(rows, "estimates", f"of {parameter} with a PIT")
+    pits = by_cell(rows, "pit")["pit"].tolist()
+    if not all(((pit > 0) & (pit < 1)).all() for pit in pits):
+        raise ValueError("estimates: a pit lies outside (0, 1); pass the frame as Results gives it")
+    return [np.minimum(pit * (n_draws + 1), n_draws).astype(np.int64) for pit in pits]
 
 
 def leaves_band(ranks: Counts, n_draws: int, alpha: float = 0.05) -> bool:
@@ -62,7 +60,7 @@ def plot_rank_ecdf(
     parameter : str
         A scalar parameter.
     n_draws : int
-        Among how many draws the truth was ranked.
+        Ranks are shown on the scale of so many draws, whatever number each was made among.
     alpha : float
         One minus the level of the simultaneous band, `recovery.calibration.ecdf_band`.
     ax : Axes, optional
@@ -75,8 +73,8 @@ def plot_rank_ecdf(
     Raises
     ------
     ValueError
-        If something is not in the frame, there is no truth mode ``prior``, or a rank is above
-        `n_draws`.
+        If something is not in the frame, there is no truth mode ``prior``, or a PIT lies outside
+        (0, 1).
     """
     ranks = ranks_by_cell(estimates, parameter, n_draws)
     with drawing(ax) as ax:

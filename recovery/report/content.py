@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from recovery.report.decided import decided_section
 from recovery.report.document import Figure, Report, Section, Text
 from recovery.report.fits import (
     convergence_section,
@@ -9,12 +10,14 @@ from recovery.report.fits import (
     failures_section,
     flagged_section,
 )
+from recovery.report.fixed import fixed_section
 from recovery.report.guide import files_section, guide_section
 from recovery.report.headline import sentences, tiles
-from recovery.report.measured import recovery_sections
 from recovery.report.origin import design_section, provenance_section
+from recovery.report.over_prior import prior_section
+from recovery.report.predictions import predictions_section
 from recovery.report.savings import savings_section
-from recovery.report.soundness import rank_tests, soundness_section
+from recovery.report.soundness import soundness_section
 from recovery.report.text import plain
 from recovery.report.view import View
 
@@ -28,11 +31,14 @@ def report_content(view: View, figures: Sequence[Figure]) -> Report:
     figures : sequence of Figure
         In the order they are shown.
     """
-    tests = rank_tests(view)
+    tests = view.rank_tests
     found: list[Section | None] = [
         design_section(view),
         soundness_section(view, tests),
-        *recovery_sections(view),
+        decided_section(view),
+        prior_section(view),
+        fixed_section(view),
+        predictions_section(view),
         _figures_section(figures),
         convergence_section(view),
         flagged_section(view),

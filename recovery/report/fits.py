@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from recovery.record import FITTED
 from recovery.report.document import Block, Cell, Code, Column, Facts, Section, Table, Text, row
 from recovery.report.measured import PERCENT, axis_columns, coverage_cell, names
 from recovery.report.text import (
@@ -16,7 +17,7 @@ from recovery.report.text import (
     seconds,
     with_error,
 )
-from recovery.report.view import MODES, PREDICTED, View
+from recovery.report.view import MODES, View
 from recovery.thresholds import THRESHOLDS
 
 _GROUPS_SHOWN = 20
@@ -114,7 +115,7 @@ def flagged_section(view: View) -> Section | None:
     clean = {(m.position, m.parameter): m for m in view.measures("clean")}
     rows = []
     for m in view.all_fits:
-        if m.position not in flagged or m.kind in PREDICTED:
+        if m.position not in flagged or m.kind not in FITTED:
             continue
         without = clean.get((m.position, m.parameter))
         rows.append(
@@ -155,7 +156,7 @@ def failures_section(view: View) -> Section:
     number_failed, total = len(places), len(view.fits)
     if not number_failed:
         text = Text(f"None of {count(total, 'replicate')} failed.")
-        return Section("failures", "Failures", (text,), brief=True)
+        return Section("failures", "Failures", (text, *_quantities(view)), brief=True)
     failures = [view.results.columns.failures.get(place, (None,) * 3) for place in places.tolist()]
     frame = pd.DataFrame(failures, columns=["stage", "error", "traceback"])
     frame["key"] = view.results.keys(places)
@@ -195,8 +196,29 @@ def failures_section(view: View) -> Section:
         ),
         Table("Failures by error.", columns, tuple(rows), shown=_GROUPS_SHOWN),
         *codes,
+        *_quantities(view),
     ]
     return Section("failures", "Failures", tuple(blocks), brief=True)
+
+
+def _quantities(view: View) -> list[Block]:
+    """Say which test quantities could not be had, in how many fits that are complete all the same.
+
+    Their fits are in every other measure.
+    """
+    frame = view.own(view.results.quantity_failures)
+    found: list[Block] = []
+    for name, group in frame.groupby("quantity", sort=False):
+        first = group.sort_values("n", ascending=False, kind="stable").iloc[0]
+        lost, errors = int(group["n"].sum()), group["error"].nunique()
+        text = (
+            f"Test quantity {plain(name)} failed in {lost:,} of {count(view.n_ok, 'complete fit')}"
+            f" ({plain(first['error'])}"
+            + (f", and {count(errors - 1, 'other error')}" if errors > 1 else "")
+            + "). Its ranks and measures are of the others."
+        )
+        found.append(Text(text, "warn"))
+    return found
 
 
 def cost_section(view: View) -> Section:

@@ -8,6 +8,7 @@ _FILES = (
     ("tables/measures.csv", "every measure of every parameter and cell, at four interval levels"),
     ("tables/diagnostics.csv", "fits, failures and worst diagnostics per cell"),
     ("tables/cost.csv", "time, gradient evaluations and efficiency per cell"),
+    ("tables/sensitivity.csv", "what each measure is without flagged fits, with the difference"),
     ("plots/", "every figure as SVG and PNG"),
     ("manifest.json", "design, seeds, settings, versions, machine"),
     ("results.sqlite", "every replicate; all else here is made from it"),
@@ -34,9 +35,11 @@ def guide_section() -> Section:
     text = Text(
         "In the formulas m and s are the posterior mean and standard deviation of one replicate, "
         "t its truth, l and u the ends of an interval of level c; mean and sd run over the "
-        "complete fits of a cell. Every measure has a Monte Carlo standard error."
+        "complete fits of a cell. Every measure has a Monte Carlo standard error, mcse, and "
+        "mcmc_share is the share of mcse^2 that longer chains would take away. What compares two "
+        "samplers or two parameters, and joint coverage, is no row of measures.csv."
     )
-    table = Table("Measures, as named in tables/measures.csv.", columns, rows)
+    table = Table("Measures, by name.", columns, rows)
     return Section("guide", "How to read each measure", (text, table))
 
 

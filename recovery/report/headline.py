@@ -8,10 +8,13 @@ import numpy as np
 from scipy.special import bdtr
 
 from recovery.measures import Measured
+from recovery.rank_tests import ALPHA, RankTest
+from recovery.report.conflict import cells_in_conflict, conflicts
 from recovery.report.document import Text, Tile, Tone
 from recovery.report.fits import flag_counts
-from recovery.report.measured import PERCENT, cells_in_conflict, conflicts, departure
-from recovery.report.soundness import ALPHA, RankTest, verdict_text
+from recovery.report.measured import PERCENT, departure
+from recovery.report.reading import reading_text
+from recovery.report.soundness import verdict_text
 from recovery.report.text import count, listed, plain, seconds, share
 from recovery.report.view import CI_PROB, MODES, Measures, View
 from recovery.shares import binomial_interval
@@ -39,7 +42,7 @@ def tiles(view: View, tests: list[RankTest]) -> tuple[Tile, ...]:
 def sentences(view: View, tests: list[RankTest]) -> tuple[Text, ...]:
     """Return what the numbers say, in words."""
     found = [_done_text(view), _flags_text(view), verdict_text(view, tests)]
-    found += [_prior_text(view, tests), _fixed_text(view)]
+    found += [_prior_text(view, tests), _fixed_text(view), reading_text(view)]
     return tuple(text for text in found if text)
 
 
@@ -121,9 +124,10 @@ class _Lowest:
 
     def interval(self) -> str:
         """Write the interval of the coverage, and how sure it is."""
-        estimate, _, n = self.measures.coverage
-        lower, upper = binomial_interval(estimate, n, _simultaneous(self.among))
-        digits = _digits(n)
+        coverage = self.measures.coverage
+        prob = _simultaneous(self.among)
+        lower, upper = binomial_interval(coverage.estimate, coverage.n, prob)
+        digits = _digits(coverage.n)
         over = f", simultaneous over the {self.among:,} rows" if self.among > 1 else ""
         return f"95 % interval{over}, {share(lower, digits)} to {share(upper, digits)}"
 
@@ -155,7 +159,8 @@ def _lowest(view: View, mode: str, without: Collection[int] = ()) -> _Lowest | N
         return None
     low = [m for m in rows if departure(m, _simultaneous(len(every))) == "▼"]
     lowest = min(low or rows, key=lambda m: (_tail(m.coverage), m.coverage.estimate))
-    equals = sum(m.coverage[::2] == lowest.coverage[::2] for m in rows) - 1
+    same = lowest.coverage.estimate, lowest.coverage.n
+    equals = sum((m.coverage.estimate, m.coverage.n) == same for m in rows) - 1
     return _Lowest(lowest, len(every), equals, bool(low))
 
 

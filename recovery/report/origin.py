@@ -126,4 +126,6 @@ def _carried_out(execution: Mapping[str, Any]) -> dict[str, str]:
         found["interpreter"] = f"needed for {100 * share:.1f} % of the time of a fit"
     if target := execution.get("precision"):
         found["precision"] = f"coverage to a Monte Carlo standard error of {target:g}"
+    if margin := execution.get("margin"):
+        found["stopped when"] = f"decided, coverage within {margin:g} of nominal"
     return found

@@ -170,9 +170,9 @@ def _widest(view: View) -> dict[int, tuple[float, str]]:
     """Return the largest mcse of coverage in each cell that has one, and its parameter."""
     found: dict[int, tuple[float, str]] = {}
     for m in view.all_fits:
-        _, mcse, n = m.coverage
-        if n and mcse > found.get(m.position, (-1.0, ""))[0]:
-            found[m.position] = (mcse, m.parameter)
+        known = m.coverage
+        if known.n and known.mcse > found.get(m.position, (-1.0, ""))[0]:
+            found[m.position] = (known.mcse, m.parameter)
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recovery.report.text import plain
-from recovery.report.view import View
+from recovery.report.view import CI_PROB, View
 
 # A spreadsheet takes a cell that begins so for a formula; the wide forms count in some of them.
 _FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001  (the wide forms are meant)
@@ -26,12 +26,14 @@ def csv_tables(view: View) -> dict[str, str]:
     -------
     dict of str to str
         ``measures.csv`` is tidy: one column per axis, then truth, parameter, measure, estimate,
-        mcse and n. ``diagnostics.csv`` and ``cost.csv`` have one row per cell.
+        mcse, n and mcmc_share. ``diagnostics.csv`` and ``cost.csv`` have one row per cell.
+        ``sensitivity.csv`` has what flagged fits change, at the level of the report.
     """
     return {
         "measures.csv": to_csv(view.table),
         "diagnostics.csv": to_csv(view.diagnostics),
         "cost.csv": to_csv(view.cost),
+        "sensitivity.csv": to_csv(view.results.sensitivity((CI_PROB,))),
     }
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from recovery.blocks import Flags, Group, Integers
 from recovery.measures import PRIOR_VARIANCE_SE_LIMIT, Measured
-from recovery.record import Floats
+from recovery.rank_tests import RankTest, untested
+from recovery.record import FITTED, Floats
 from recovery.report.text import level
 from recovery.results import Results
 
@@ -112,7 +113,7 @@ class View:
         """Return the cell of each row of a frame that begins with the axes and the truth mode."""
         return [self._positions[key] for key in self._keys(frame)]
 
-    def _keys(self, frame: pd.DataFrame) -> list[Hashable]:
+    def _keys(self, frame: pd.DataFrame) -> list[tuple[Hashable, ...]]:
         # By place, not by name: an axis may share its name with a later column.
         columns = [frame.iloc[:, i].tolist() for i in range(len(self.results.axes) + 1)]
         return [tuple(None if v != v else v for v in key) for key in zip(*columns, strict=True)]
@@ -153,10 +154,8 @@ class View:
         return self.measures()
 
     def fitted(self, mode: str) -> list[Measures]:
-        """Return the measures of what was fitted, predictions left out, in one truth mode."""
-        return [
-            m for m in self.all_fits if m.kind not in PREDICTED and self.modes[m.position] == mode
-        ]
+        """Return the measures of what was fitted, parameters only, in one truth mode."""
+        return [m for m in self.all_fits if m.kind in FITTED and self.modes[m.position] == mode]
 
     # --- estimates -----------------------------------------------------------------------------
 
@@ -177,18 +176,20 @@ class View:
         """Return one column of the estimates of a cell and parameter, shape (n,)."""
         return self.groups[key].of(self.results.columns.column(name))
 
-    def rankable(self, key: tuple[int, str]) -> tuple[Flags, Flags]:
-        """Say of each estimate whether it is finite, and whether its posterior has a spread."""
-        mean, sd = self.estimates(key, "mean"), self.estimates(key, "sd")
-        return np.isfinite(mean) & np.isfinite(sd), sd > 0
+    @cached_property
+    def rank_tests(self) -> list[RankTest]:
+        """The tests of ranks, see `Results.rank_tests`."""
+        return self.results.rank_tests()
 
-    def in_flagged_fit(self, key: tuple[int, str]) -> Flags:
-        """Say of each estimate whether its fit is flagged."""
-        return self._flagged[self.groups[key].places]
+    def twin(self, position: int) -> int | None:
+        """Return the cell of truth mode ``prior`` with the same levels, if there is one."""
+        *levels, _ = self._keys(self.cells.iloc[[position]])[0]
+        return self._positions.get((*levels, "prior"))
 
     @cached_property
-    def _flagged(self) -> Flags:
-        return self.fits["flagged"].to_numpy(bool)
+    def untested(self) -> list[tuple[int, str, str]]:
+        """Cell, parameter and reason where there is no rank that could be tested."""
+        return untested(self.results.columns, self.modes)
 
     @cached_property
     def n_not_finite(self) -> int:

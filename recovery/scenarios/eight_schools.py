@@ -24,6 +24,7 @@ def eight_schools(centred: bool = True, mu: float = 4.0, tau: float = 4.0) -> Pr
         else:
             offset = pm.Normal("offset", dims="school")
             theta = pm.Deterministic("theta", mean + spread * offset, dims="school")
-        pm.Normal("y", theta, STANDARD_ERRORS, dims="school")
+        # Without dims of the data, so that the schools' effects count as parameters, not as data.
+        pm.Normal("y", theta, STANDARD_ERRORS)
     # The schools' own effects are drawn given these two, anew for each replicate.
     return Problem(model, observed="y", truth={"mu": mu, "tau": tau})

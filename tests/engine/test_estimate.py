@@ -1,5 +1,7 @@
 """What a fit's draws become: each number beside the same from NumPy and `diagnose`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -7,10 +9,10 @@ from numpy.typing import NDArray
 
 from recovery import Problem
 from recovery.diagnostics import diagnose
-from recovery.engine.estimate import estimate
+from recovery.engine.estimate import Joint, estimate
 from recovery.engine.prediction import Prediction
 from recovery.engine.problem import CheckedProblem, check_problem
-from recovery.record import KEPT_DRAWS, QUANTILE_GRID
+from recovery.record import KEPT_DRAWS, QUANTILE_GRID, Estimates
 
 Floats = NDArray[np.float64]
 NAMES = ("a", "b[left, x]", "b[left, z]", "b[right, x]", "b[right, z]", "k", "total")
@@ -49,12 +51,19 @@ def pooled(draws: dict[str, Floats]) -> Floats:
     return np.hstack([draws[name].reshape(size, -1) for name in ("a", "b", "k", "total")])
 
 
+def summary(
+    problem: CheckedProblem, draws: dict[str, Floats], predictions: Sequence[Prediction] = ()
+) -> Estimates:
+    joint = Joint.of(problem, draws)
+    return estimate(problem, TRUTH, joint, predictions, [], np.random.SeedSequence(1))
+
+
 @pytest.mark.parametrize("shape", [(4, 1000), (3, 333), (1, 50), (2, 3), (4, 25)], ids=str)
 def test_every_number_is_that_of_its_own_parameter(
     problem: CheckedProblem, shape: tuple[int, int]
 ) -> None:
     draws = draws_of(*shape)
-    found = estimate(problem, TRUTH, draws, [], np.random.default_rng(1))
+    found = summary(problem, draws)
     flat = pooled(draws)
     assert found.names == NAMES
     assert found.kinds == ("parameter",) * 6 + ("deterministic",)
@@ -68,19 +77,22 @@ def test_every_number_is_that_of_its_own_parameter(
         np.testing.assert_allclose(getattr(found, name), getattr(alone, name), rtol=1e-12)
     kept = np.linspace(0, len(flat) - 1, min(len(flat), KEPT_DRAWS)).astype(int)
     np.testing.assert_array_equal(found.kept_draws, flat[kept])
-    below = (flat[kept] < found.truth).sum(axis=0)
-    assert (found.rank >= below).all()
-    assert (found.rank <= below + (flat[kept] == found.truth).sum(axis=0)).all()
-    assert np.array_equal(np.floor(found.pit * (len(kept) + 1)), found.rank)
+    for i, among in enumerate(found.ranked_among.tolist()):
+        ranked = flat[kept][np.linspace(0, len(kept) - 1, among).astype(int), i]
+        below, at_most = (ranked < found.truth[i]).sum(), (ranked <= found.truth[i]).sum()
+        assert below <= found.rank[i] <= at_most
+    assert np.array_equal(np.floor(found.pit * (found.ranked_among + 1)), found.rank)
+    ess = np.fmin(found.ess_bulk, found.ess_tail)
+    assert (found.ranked_among <= np.where(np.isnan(ess), 99, np.fmax(ess, 1))).all()
 
 
 def test_quantiles_of_an_infinite_parameter_are_kept_and_the_others_are_untouched(
     problem: CheckedProblem,
 ) -> None:
     draws = draws_of(4, 100)
-    before = estimate(problem, TRUTH, draws, [], np.random.default_rng(1))
+    before = summary(problem, draws)
     draws["b"][2, 7, 0, 1] = np.inf
-    after = estimate(problem, TRUTH, draws, [], np.random.default_rng(1))
+    after = summary(problem, draws)
     others = [0, 1, 3, 4, 5, 6]
     assert np.isnan([after.mean[2], after.sd[2], after.r_hat[2], after.ess_bulk[2]]).all()
     np.testing.assert_allclose(after.quantiles[2, :190], before.quantiles[2, :190], rtol=0.5)
@@ -95,7 +107,7 @@ def test_predicted_quantities_follow_the_parameters_and_have_no_diagnostics(
     rng = np.random.default_rng(5)
     new, means = rng.normal(size=(400, 2)), rng.normal(size=(400, 2))
     prediction = Prediction("y", np.array([0.5, 1.5]), np.array([0.1, 0.2]), new, means)
-    found = estimate(problem, TRUTH, draws_of(4, 100), [prediction], rng)
+    found = summary(problem, draws_of(4, 100), [prediction])
     assert found.names[7:] == (
         *("predicted y[0]", "predicted y[1]"),
         *("predicted mean of y[0]", "predicted mean of y[1]"),

@@ -31,7 +31,7 @@ class Frames:
     def estimates_by_cell(self) -> pd.DataFrame:
         numbers = ("truth", "mean", "sd", "eti_90_lower", "eti_90_upper", "rank")
         frame = by_cell(self.estimates, *numbers, keys=["parameter", "kind"])
-        return frame.assign(ranked_among=99)
+        return frame
 
     @property
     def fits_by_cell(self) -> pd.DataFrame:
@@ -77,6 +77,7 @@ def frames(
             sd *= rng.uniform(0.97, 1.03, replicates)
             draws = rng.normal(mean[:, None], sd[:, None], (replicates, 99))
             intervals = {p: (mean - z * sd, mean + z * sd) for p, z in _Z.items()}
+            rank = (draws < truth[:, None]).sum(axis=1)
             estimates.append(
                 pd.DataFrame(
                     {axis: [level] * replicates for axis, level in where.items()}
@@ -86,8 +87,8 @@ def frames(
                         "median": mean, "eti_90_lower": intervals[0.9][0],
                         "eti_90_upper": intervals[0.9][1],
                         "r_hat": 1.001, "ess_bulk": 2000.0, "ess_tail": 1500.0,
-                        "mcse_mean": sd / 45, "rank": (draws < truth[:, None]).sum(axis=1),
-                        "pit": 0.5,
+                        "mcse_mean": sd / 45, "crps": sd / 4, "rank": rank,
+                        "ranked_among": 99, "pit": (rank + 0.5) / 100,
                     }
                 )
             )  # fmt: skip

@@ -5,7 +5,6 @@ import itertools
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -183,19 +182,6 @@ def test_ranks_of_constant_and_of_not_finite_estimates_are_not_drawn(frames):
     made.estimates.loc[made.estimates["parameter"] == "c", ["mean", "sd"]] = np.nan
     figure = next(figure for slug, figure, _ in figures(made) if slug == "rank-ecdf")
     assert [ax.get_title().split("\n")[0] for ax in figure.axes] == ["a"]
-
-
-def test_cells_ranked_among_fewer_draws_are_left_out_of_the_ranks_and_that_is_said(frames):
-    made = frames({"draws": [10, 100]}, ["a"], modes=("prior",))
-    cells = made.estimates_by_cell
-    cells.loc[cells["draws"] == 10, "ranked_among"] = 40
-    source = SimpleNamespace(
-        axes=made.axes, estimates_by_cell=cells, fits_by_cell=made.fits_by_cell,
-        priors=made.priors, measures=made.measures,
-    )  # fmt: skip
-    figure, text = next((f, text) for slug, f, text in figures(source) if slug == "rank-ecdf")
-    assert figure.axes[0].get_title().endswith("of 1 cell leave the band")
-    assert "cells with fewer draws left out" in text
 
 
 def test_every_figure_has_one_of_the_known_names(frames, drawn):

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from recovery.calibration import randomised_pit, ranks
+from recovery.ranking import rank_truths
 from recovery.record import (
     KEPT_DRAWS,
     QUANTILE_GRID,
@@ -144,7 +144,8 @@ class Run:
         mean = data * trials / (trials + 1)
         sd = np.full(len(names), self.sd_factor / np.sqrt(trials + 1))
         kept = rng.normal(mean, sd, size=(min(KEPT_DRAWS, draws), len(names)))
-        rank = ranks(kept, truth, rng)
+        among = np.full(len(names), len(kept))
+        rank, pit = rank_truths(kept, truth, among, rng)
         known = np.array([kind == "parameter" for kind in kinds])
         made: dict[str, Any] = {
             "names": names, "kinds": kinds, "truth": truth, "mean": mean, "sd": sd,
@@ -153,8 +154,10 @@ class Run:
             "ess_tail": np.where(known, self.ess, np.nan),
             "mcse_mean": np.where(known, sd / 40, np.nan),
             "quantiles": mean[:, None] + sd[:, None] * norm.ppf(QUANTILE_GRID),
+            "crps": np.abs(mean - truth),
             "rank": rank,
-            "pit": randomised_pit(rank, len(kept), rng),
+            "ranked_among": among,
+            "pit": pit,
             "kept_draws": kept,
         }  # fmt: skip
         self.edit(made)

@@ -5,10 +5,9 @@ from recovery.engine.priors import PRIOR_DRAWS
 from recovery.measures import Measured
 from recovery.report import headline
 from recovery.report import view as view_module
+from recovery.report.conflict import cells_in_conflict, conflicts
 from recovery.report.content import report_content
 from recovery.report.document import Report, Section, Table, Text
-from recovery.report.measured import cells_in_conflict, conflicts
-from recovery.report.soundness import holm, rank_tests, untested
 from recovery.report.text import share
 from recovery.report.view import Measures, View
 from recovery.shares import binomial_interval
@@ -57,7 +56,7 @@ def test_a_truth_far_out_in_its_prior_is_a_conflict_that_neither_shows_nor_clear
     assert "Conflict of truth and prior in 2 of 4 rows (far)" in text
     assert "by themselves they show no fault of the sampler; nor do they clear it" in text
     assert "the same may hold for the 2 other rows of these cells" in text
-    (table,) = tables(section(report, "recovery-fixed"))
+    _, table = tables(section(report, "recovery-fixed"))
     place = [column.title for column in table.columns].index("truth and prior")
     assert [row[place].text for row in table.rows] == ["in cell", "in cell", "conflict", "conflict"]
 
@@ -83,7 +82,7 @@ def test_without_prior_mode_nothing_is_said_on_the_sampler(make):
 def test_exact_posteriors_are_not_rejected(make):
     # A correct test rejects 5 % of seeds; this one is fixed.
     results = make(replicates=100)
-    tests = rank_tests(View(results))
+    tests = results.rank_tests()
     assert [(t.position, t.parameter, t.result.n) for t in tests] == [
         (None, "mu", 200), (None, "far", 200),
         (2, "mu", 100), (3, "mu", 100), (2, "far", 100), (3, "far", 100),
@@ -103,28 +102,21 @@ def test_posteriors_half_as_wide_as_they_should_be_are_rejected(make):
     assert "can cause this" not in said(report)
 
 
-def test_ranks_are_judged_among_as_many_draws_as_there_were(make):
+def test_ranks_among_few_draws_are_judged_on_the_one_scale(make):
     results = make(replicates=50, chains_and_draws=(1, 19))
-    assert {t.result.n_cells for t in rank_tests(View(results))} == {20}
+    assert {t.result.n_cells for t in results.rank_tests()} == {100}
 
 
 def test_cells_that_share_their_data_are_not_tested_together(make):
     results = make(axes={"target_accept": [0.8, 0.9]}, settings={"target_accept": "swept"})
-    assert all(test.position is not None for test in rank_tests(View(results)))
+    assert all(test.position is not None for test in results.rank_tests())
 
 
 def test_an_axis_named_as_a_column_of_the_replicates_is_told_apart(make):
     results = make(axes={"draws": [10, 40]}, settings={"draws": "swept"})
     report = content(results)
     assert section(report, "recovery-fixed")
-    assert [t.result.n_cells for t in rank_tests(View(results))] == [41, 100, 41, 100]
-
-
-def test_holm_adjusts_as_in_the_textbook():
-    np.testing.assert_allclose(
-        holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02], rtol=1e-12
-    )
-    assert holm([]) == []
+    assert len(results.rank_tests()) == 4
 
 
 def test_flagged_fits_are_shown_with_and_without(make):
@@ -155,9 +147,9 @@ def test_predictions_have_their_own_table_and_no_rank_test(make):
     assert len(table.rows) == 8
     assert {row[0].text for row in table.rows} == {"predicted y[0]", "predicted mean of y[0]"}
     for slug in ("recovery-fixed", "recovery-prior"):
-        (fitted,) = tables(section(report, slug))
+        *_, fitted = tables(section(report, slug))
         assert {row[0].text for row in fitted.rows} == {"mu", "far"}
-    assert {test.parameter for test in rank_tests(View(results))} == {"mu", "far"}
+    assert {test.parameter for test in results.rank_tests()} == {"mu", "far"}
 
 
 def test_an_axis_with_one_level_is_told_in_the_design_and_not_in_every_row(make):
@@ -202,7 +194,7 @@ def with_rows(make, monkeypatch, rows, mode="prior", **fields):
         for i, (position, k, n) in enumerate(rows)
     ]
     view = View(make(modes=[mode], replicates=2, **fields))
-    tests = rank_tests(view)
+    tests = view.results.rank_tests()
     monkeypatch.setattr(View, "fitted", lambda self, which: measures if which == mode else [])
     text = " ".join(sentence.text for sentence in headline.sentences(view, tests))
     return text, {tile.label: tile for tile in headline.tiles(view, tests)}
@@ -290,10 +282,10 @@ def spoiled(name, **values):
 def test_ranks_of_constant_or_not_finite_estimates_are_not_tested(make, values, verdict):
     results = make(modes=["prior"], axes={}, edit=spoiled("far", **values))
     view = View(results)
-    assert [test.parameter for test in rank_tests(view)] == ["mu"]
-    assert untested(view) == [(0, "far", verdict)]
+    assert [test.parameter for test in results.rank_tests()] == ["mu"]
+    assert view.untested == [(0, "far", verdict)]
     (table,) = tables(section(content(results), "calibration"))
-    assert [cell.text for cell in table.rows[-1]] == ["far", "0", "–", "–", verdict]  # noqa: RUF001
+    assert [cell.text for cell in table.rows[-1]] == ["far", "0", *"––––", verdict]  # noqa: RUF001
 
 
 def test_only_the_replicates_that_are_not_finite_are_left_out_of_the_ranks(make):
@@ -304,7 +296,7 @@ def test_only_the_replicates_that_are_not_finite_are_left_out_of_the_ranks(make)
             estimates["sd"][0] = estimates["ess_bulk"][0] = np.nan
 
     results = make(modes=["prior"], axes={}, edit=edit)
-    assert [test.result.n for test in rank_tests(View(results))] == [17, 20]
+    assert [test.result.n for test in results.rank_tests()] == [17, 20]
     text = said(content(results))
     assert "in the measures, but for estimates that are not finite, in 3 fits; a table" in text
 
@@ -391,14 +383,14 @@ def test_contraction_is_in_the_table_over_the_prior_where_its_variance_is_known(
         (table,) = tables(section(report, "recovery-prior"))
         place = [column.title for column in table.columns].index("contraction")
         assert all((" ± " in row[place].text) == known for row in table.rows)
-        (table,) = tables(section(report, "recovery-fixed"))
+        _, table = tables(section(report, "recovery-fixed"))
         place = [column.title for column in table.columns].index("prior z")
         assert [row[place].text for row in table.rows] == (["0.5", "6"] if known else ["–"] * 2)  # noqa: RUF001
 
 
 def test_a_prior_tail_of_no_draw_is_below_what_the_draws_can_tell(make):
     report = content(make(modes=["fixed"], axes={}, parameters={"far": 50.0}))
-    (table,) = tables(section(report, "recovery-fixed"))
+    _, table = tables(section(report, "recovery-fixed"))
     place = [column.title for column in table.columns].index("prior tail")
     assert table.rows[0][place].text == "<0.002"
     assert f"from {PRIOR_DRAWS:,} prior draws" in " ".join(table.notes)

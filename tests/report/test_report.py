@@ -68,6 +68,7 @@ def test_every_file_of_the_layout_exists_and_is_returned(make, two_figures):
         "plots/first.png", "plots/first.svg", "plots/second.png", "plots/second.svg",
         "report.html", "report.md",
         "tables/cost.csv", "tables/diagnostics.csv", "tables/measures.csv",
+        "tables/sensitivity.csv",
     ]  # fmt: skip
     assert sorted(p.relative_to(results.folder).as_posix() for p in paths) == sorted(
         contents(results.folder)
@@ -329,10 +330,10 @@ def test_numbers_come_back_from_the_tables_as_they_were(make, two_figures):
     with (results.folder / "tables/measures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     frame = results.measures()
-    names = ["trials", "truth", "parameter", "measure", "estimate", "mcse", "n"]
+    names = ["trials", "truth", "parameter", "measure", "estimate", "mcse", "n", "mcmc_share"]
     assert list(rows[0]) == list(frame.columns) == names
     for name in ("truth", "parameter", "measure"):
         assert [row[name] for row in rows] == frame[name].tolist()
-    for name in ("trials", "estimate", "mcse", "n"):
+    for name in ("trials", "estimate", "mcse", "n", "mcmc_share"):
         read = np.array([float(row[name] or "nan") for row in rows])
         np.testing.assert_allclose(read, frame[name].to_numpy(float), rtol=1e-9)

@@ -4,26 +4,34 @@ import math
 import statistics
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recovery import measures, shares
+from recovery import measures
 from recovery.measures import MEASURES, Measured, measure_info, performance
 
 Array = NDArray[np.float64]
 NORMAL = NormalDist()
 POINT = [
-    "bias", "relative_bias", "standardised_bias", "empirical_se", "model_se",
-    "model_se_relative_error", "mse", "rmse", "z_mean", "z_sd", "contraction",
+    "bias", "relative_bias", "standardised_bias", "empirical_se", "mse", "rmse", "mae",
+    "model_se", "model_se_relative_error", "z_mean", "z_sd", "contraction",
 ]  # fmt: skip
+AGREEMENT = ["recovery_correlation", "concordance", "self_consistency_slope"]
+POINT += AGREEMENT
 LEVEL = [
     "coverage", "miss_left", "miss_right", "bias_eliminated_coverage", "interval_width",
-    "interval_score",
+    "interval_score", "power", "sign_error", "exaggeration",
 ]  # fmt: skip
-SHARES = ["coverage", "miss_left", "miss_right", "bias_eliminated_coverage"]
+SHARES = [
+    "coverage", "miss_left", "miss_right", "bias_eliminated_coverage", "power", "sign_error",
+]  # fmt: skip
+PAIRS = [
+    "relative_precision", "claimed_correlation", "error_correlation", "correlation_error",
+]  # fmt: skip
+CHOSEN = ["sign_error", "exaggeration"]  # n counts the intervals that exclude 0
 
 
 def replicates(n: int, seed: int, *, heavy: bool = False) -> dict[str, Array]:
@@ -41,8 +49,12 @@ def replicates(n: int, seed: int, *, heavy: bool = False) -> dict[str, Array]:
     }
 
 
-def of_one_truth(name: str, of: dict[str, Array]) -> dict[str, Array]:
-    """Give the one measure that needs it the same truth everywhere."""
+def suited(name: str, of: dict[str, Array]) -> dict[str, Array]:
+    """Give relative bias the same truth everywhere, and decisions truths that are near 0."""
+    if name in ("power", *CHOSEN):
+        if of["truth"].size and np.nanmedian(of["truth"]) < 1:
+            return of
+        return {k: x if k == "sd" else x - 2.9 for k, x in of.items()}
     finite = np.isfinite(of["truth"])
     if name != "relative_bias" or np.unique(of["truth"][finite]).size <= 1:
         return of
@@ -51,14 +63,16 @@ def of_one_truth(name: str, of: dict[str, Array]) -> dict[str, Array]:
 
 def measured(name: str, of: dict[str, Array], prior_sd: float = 2.0) -> Measured:
     """Call the public function of one measure, at the level 0.9."""
-    of = of_one_truth(name, of)
+    of = suited(name, of)
     takes = {
         "model_se": ["sd"], "model_se_relative_error": ["mean", "truth", "sd"],
         "z_mean": ["mean", "sd", "truth"], "z_sd": ["mean", "sd", "truth"], "contraction": ["sd"],
         "coverage": ["lower", "upper", "truth"], "miss_left": ["lower", "upper", "truth"],
         "miss_right": ["lower", "upper", "truth"], "interval_width": ["lower", "upper"],
         "bias_eliminated_coverage": ["lower", "upper", "mean", "truth"],
-        "interval_score": ["lower", "upper", "truth"],
+        "interval_score": ["lower", "upper", "truth"], "power": ["lower", "upper"],
+        "sign_error": ["lower", "upper", "mean", "truth"],
+        "exaggeration": ["lower", "upper", "mean", "truth"],
     }.get(name, ["mean", "truth"])  # fmt: skip
     scalars = {"contraction": [prior_sd], "interval_score": [0.9]}.get(name, [])
     function: Callable[..., Measured] = getattr(measures, name)
@@ -67,7 +81,7 @@ def measured(name: str, of: dict[str, Array], prior_sd: float = 2.0) -> Measured
 
 def by_hand(name: str, of: dict[str, Array]) -> float:
     """Compute one measure with Python loops and the statistics module only."""
-    of = of_one_truth(name, of)
+    of = suited(name, of)
     rows = list(
         zip(*(of[k].tolist() for k in ("mean", "sd", "truth", "lower", "upper")), strict=True)
     )
@@ -76,6 +90,8 @@ def by_hand(name: str, of: dict[str, Array]) -> float:
     z = [(m - t) / s for m, s, t, _, _ in rows]
     shift = sum(errors) / n
     model = math.sqrt(sum(s**2 for _, s, _, _, _ in rows) / n)
+    means, truths = [m for m, _, _, _, _ in rows], [t for _, _, t, _, _ in rows]
+    chosen = [(m, t) for m, _, t, low, up in rows if low > 0 or up < 0]
 
     def penalty(t: float, low: float, high: float) -> float:
         return 20 * (low - t) if t < low else 20 * (t - high) if t > high else 0.0
@@ -85,6 +101,23 @@ def by_hand(name: str, of: dict[str, Array]) -> float:
         "relative_bias": lambda: sum(e / r[2] for e, r in zip(errors, rows, strict=True)) / n,
         "standardised_bias": lambda: shift / statistics.stdev(errors),
         "empirical_se": lambda: statistics.stdev(errors),
+        "mae": lambda: sum(abs(e) for e in errors) / n,
+        "recovery_correlation": lambda: statistics.correlation(truths, means),
+        "concordance": lambda: (
+            2
+            * statistics.covariance(truths, means)
+            * (n - 1)
+            / n
+            / (statistics.pvariance(truths) + statistics.pvariance(means) + shift**2)
+        ),
+        "self_consistency_slope": lambda: statistics.linear_regression(means, truths).slope,
+        "power": lambda: len(chosen) / n,
+        "sign_error": lambda: (
+            sum(m * t < 0 for m, t in chosen) / len(chosen) if chosen else math.nan
+        ),
+        "exaggeration": lambda: (
+            sum(abs(m) for m, _ in chosen) / sum(abs(t) for _, t in chosen) if chosen else math.nan
+        ),
         "model_se": lambda: model,
         "model_se_relative_error": lambda: 100 * (model / statistics.stdev(errors) - 1),
         "mse": lambda: sum(e**2 for e in errors) / n,
@@ -116,8 +149,9 @@ class TestFormulas:
     @pytest.mark.parametrize("n", [2, 3, 17, 100])
     def test_every_estimate_is_what_a_plain_loop_gives(self, name: str, n: int) -> None:
         of = replicates(n, seed=n)
-        assert measured(name, of).estimate == pytest.approx(by_hand(name, of), rel=1e-12)
-        assert measured(name, of).n == n
+        expected = pytest.approx(by_hand(name, of), rel=1e-12, nan_ok=name in CHOSEN)
+        assert measured(name, of).estimate == expected
+        assert measured(name, of).n == n or name in CHOSEN
 
     @pytest.mark.parametrize("name", [n for n in POINT + LEVEL if n != "bias_eliminated_coverage"])
     @pytest.mark.parametrize("heavy", [False, True])
@@ -129,7 +163,7 @@ class TestFormulas:
         of = replicates(n := 400, seed=8, heavy=heavy)
         left_out = [by_hand(name, {k: np.delete(x, i) for k, x in of.items()}) for i in range(n)]
         jackknife = math.sqrt((n - 1) / n * sum((x - np.mean(left_out)) ** 2 for x in left_out))
-        means = {"bias", "relative_bias", "mse", "z_mean", "contraction", *LEVEL[4:]}
+        means = {"bias", "relative_bias", "mse", "z_mean", "contraction", *LEVEL[4:6], "mae"}
         tolerance = 1e-6 if name in means else 0.04 if heavy else 0.01
         assert measured(name, of).mcse == pytest.approx(jackknife, rel=tolerance)
 
@@ -208,7 +242,7 @@ class TestFormulas:
         assert np.mean([g.mcse for g in got]) == pytest.approx(spread, rel=0.06)
 
     def test_contraction_is_negative_where_the_posterior_is_wider_than_the_prior(self) -> None:
-        assert measures.contraction(np.array([2.0, 2.0]), 1.0) == (-3.0, 0.0, 2)
+        assert measures.contraction(np.array([2.0, 2.0]), 1.0)[:3] == (-3.0, 0.0, 2)
 
     @pytest.mark.parametrize("k", [0, 1, 9, 10])
     def test_a_share_of_none_or_all_has_the_spread_of_its_jeffreys_posterior(self, k: int) -> None:
@@ -242,61 +276,80 @@ class TestRelations:
 
     @staticmethod
     def all_of(of: dict[str, Array], prior_sd: float = 2.0) -> dict[str, Measured]:
-        interval = of["lower"], of["upper"]
-        return performance(of["mean"], of["sd"], of["truth"], {0.9: interval}, prior_sd)
+        interval, crps = (of["lower"], of["upper"]), of["upper"] - of["lower"]
+        return performance(
+            of["mean"], of["sd"], of["truth"], {0.9: interval}, prior_sd,
+            crps=crps, mcse_mean=of["sd"] / 20, ess_tail=np.full(len(crps), 400.0),
+        )  # fmt: skip
 
-    def test_shifting_truth_and_posterior_together_changes_relative_bias_alone(self) -> None:
-        of = replicates(80, seed=4) | {"truth": np.full(80, 3.0)}
-        moved = {k: x if k == "sd" else x + 7.0 for k, x in of.items()}
-        before, after = self.all_of(of), self.all_of(moved)
-        assert after.pop("relative_bias") != before.pop("relative_bias")
+    @staticmethod
+    def fits(truth: str) -> dict[str, Array]:
+        """Of one truth or of several, with power, sign errors and misses on both sides."""
+        of = {k: x if k == "sd" else x - 2.7 for k, x in replicates(80, seed=4).items()}
+        return of if truth == "drawn" else of | {"truth": np.full(80, 0.3)}
+
+    @staticmethod
+    def near(value: Measured, factor: float = 1.0) -> Any:
+        estimate, mcse, n, share = value
+        scaled = estimate * factor, mcse * abs(factor), n, share
+        return pytest.approx(scaled, rel=1e-9, abs=1e-12, nan_ok=True)
+
+    @pytest.mark.parametrize("truth", ["fixed", "drawn"])
+    def test_shifting_truth_and_posterior_together_changes_what_is_about_0_alone(
+        self, truth: str
+    ) -> None:
+        of = self.fits(truth)
+        before = self.all_of(of)
+        after = self.all_of({k: x if k == "sd" else x + 0.5 for k, x in of.items()})
         for name, value in before.items():
-            assert after[name] == pytest.approx(value, rel=1e-9), name
+            if name.startswith(("relative_bias", "power", "sign_error", "exaggeration")):
+                assert after[name] != value or value.n == 0, name
+            else:
+                assert tuple(after[name]) == self.near(value), name
 
+    @pytest.mark.parametrize("truth", ["fixed", "drawn"])
     @pytest.mark.parametrize("c", [0.001, 250.0])
-    def test_a_change_of_unit_scales_each_measure_by_its_own_unit(self, c: float) -> None:
-        of = replicates(80, seed=4) | {"truth": np.full(80, 3.0)}
+    def test_a_change_of_unit_scales_each_measure_by_its_own_unit(
+        self, c: float, truth: str
+    ) -> None:
+        of = self.fits(truth)
         before = self.all_of(of)
         after = self.all_of({k: c * x for k, x in of.items()}, prior_sd=2.0 * c)
         powers = {"parameter units": 1, "squared parameter units": 2}
         for name, value in before.items():
             factor = c ** powers.get(measure_info(name).unit, 0)
-            scaled = value.estimate * factor, value.mcse * factor, value.n
-            assert after[name] == pytest.approx(scaled, rel=1e-9), name
+            assert tuple(after[name]) == self.near(value, factor), name
 
-    def test_a_mirror_image_swaps_the_misses_and_the_sign_of_the_bias(self) -> None:
-        of = replicates(80, seed=4) | {"truth": np.full(80, 3.0)}
+    @pytest.mark.parametrize("truth", ["fixed", "drawn"])
+    def test_a_mirror_image_swaps_the_misses_and_the_sign_of_the_bias(self, truth: str) -> None:
+        of = self.fits(truth)
         mirror = {k: x if k == "sd" else -x for k, x in of.items()}
         mirror["lower"], mirror["upper"] = mirror["upper"], mirror["lower"]
         before, after = self.all_of(of), self.all_of(mirror)
         assert before["miss_left_90"] != before["miss_right_90"]
-        assert after["miss_left_90"] == before["miss_right_90"]
-        assert after["miss_right_90"] == before["miss_left_90"]
-        for name in ("bias", "standardised_bias", "z_mean"):
-            assert after[name].estimate == pytest.approx(-before[name].estimate, rel=1e-9)
-            assert after[name].mcse == pytest.approx(before[name].mcse, rel=1e-9)
-        for name in (
-            "mse",
-            "z_sd",
-            "coverage_90",
-            "bias_eliminated_coverage_90",
-            "interval_score_90",
-        ):
-            assert after[name] == pytest.approx(before[name], rel=1e-9)
+        swapped = {"miss_left_90": "miss_right_90", "miss_right_90": "miss_left_90"}
+        for name, value in before.items():
+            if name == "crps":  # made of the ends here
+                continue
+            sign = -1 if name in ("bias", "standardised_bias", "z_mean") else 1
+            assert tuple(after[swapped.get(name, name)]) == self.near(value, sign), name
 
-    def test_the_order_of_the_replicates_does_not_matter(self) -> None:
-        of = replicates(80, seed=4) | {"truth": np.full(80, 3.0)}
+    @pytest.mark.parametrize("truth", ["fixed", "drawn"])
+    def test_the_order_of_the_replicates_does_not_matter(self, truth: str) -> None:
+        of = self.fits(truth)
         order = np.random.default_rng(0).permutation(80)
         after = self.all_of({k: x[order] for k, x in of.items()})
         for name, value in self.all_of(of).items():
-            assert after[name] == pytest.approx(value, rel=1e-9), name
+            assert tuple(after[name]) == self.near(value), name
 
     @pytest.mark.parametrize("name", [name for name in POINT + LEVEL if name not in SHARES])
     def test_the_same_replicates_four_times_over_halve_the_mcse(self, name: str) -> None:
         once = measured(name, replicates(300, seed=9))
         four = measured(name, {k: np.tile(x, 4) for k, x in replicates(300, seed=9).items()})
         assert four.estimate == pytest.approx(once.estimate, abs=0.3)
-        assert four.mcse == pytest.approx(once.mcse / 2, rel=0.01)
+        # HC3 is not quite a matter of the distribution alone: leverages fall with n.
+        tolerance = 0.02 if name == "self_consistency_slope" else 0.01
+        assert four.mcse == pytest.approx(once.mcse / 2, rel=tolerance)
 
     def test_covered_and_missed_on_either_side_make_one(self) -> None:
         of = self.all_of(replicates(333, seed=6))
@@ -315,7 +368,7 @@ class TestRelations:
         of["lower"], of["upper"] = of["truth"] - 2.0 * of["sd"], of["truth"] + 0.1
         every = self.all_of(of)
         assert every["coverage_90"].estimate == 1
-        assert every["interval_score_90"] == pytest.approx(every["interval_width_90"], rel=1e-12)
+        assert tuple(every["interval_score_90"]) == self.near(every["interval_width_90"])
 
     @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
     def test_the_interval_score_is_lowest_for_the_true_interval(self, level: float) -> None:
@@ -515,7 +568,7 @@ class TestClosedForm:
 
     def test_an_exact_posterior_is_calibrated_over_its_prior(self) -> None:
         # Truths from the prior, one observation: every ideal of the table within four mcse; the
-        # false alarm of nine of them is 6e-4.
+        # false alarm of ten of them is 6e-4.
         rng = np.random.default_rng(12)
         truth = rng.normal(size=100_000)
         mean = (truth + rng.normal(size=truth.size)) / 2
@@ -524,7 +577,7 @@ class TestClosedForm:
         got = performance(mean, sd, truth, {0.9: (mean - half, mean + half)}, 1.0)
         assert got.pop("relative_bias").n == 0
         judged = {name: measure_info(name).ideal for name in got}
-        assert sum(ideal is not None for ideal in judged.values()) == 9
+        assert sum(ideal is not None for ideal in judged.values()) == 10
         for name, ideal in judged.items():
             if ideal is not None:
                 assert got[name].estimate == pytest.approx(ideal, abs=4 * got[name].mcse), name
@@ -535,25 +588,27 @@ class TestEdges:
 
     @pytest.mark.parametrize("name", POINT + LEVEL)
     def test_no_replicates_give_no_measure(self, name: str) -> None:
-        estimate, mcse, n = measured(name, {k: x[:0] for k, x in replicates(3, 1).items()})
+        estimate, mcse, n, share = measured(name, {k: x[:0] for k, x in replicates(3, 1).items()})
+        assert math.isnan(share)
         assert math.isnan(estimate)
         assert math.isnan(mcse)
         assert n == 0
 
     @pytest.mark.parametrize("name", POINT + LEVEL)
     def test_one_replicate_gives_a_mean_without_mcse_and_no_spread(self, name: str) -> None:
-        estimate, mcse, n = measured(name, {k: x[:1] for k, x in replicates(3, 1).items()})
+        estimate, mcse, n, _ = measured(name, {k: x[:1] for k, x in replicates(3, 1).items()})
         spreads = {"standardised_bias", "empirical_se", "model_se_relative_error", "z_sd"}
-        assert n == 1
-        assert math.isnan(estimate) == (name in spreads)
-        assert math.isnan(mcse) == (name not in SHARES)
+        undefined = (*AGREEMENT, *CHOSEN)  # one truth is one value; no interval excludes 0
+        assert n == (name not in undefined)
+        assert math.isnan(estimate) == (name in (*spreads, *undefined))
+        assert math.isnan(mcse) == (name not in SHARES or name in CHOSEN)
 
     @pytest.mark.parametrize("name", POINT + LEVEL)
     @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
     def test_a_replicate_with_anything_not_finite_is_left_out(
         self, name: str, broken: float
     ) -> None:
-        of = of_one_truth(name, replicates(30, seed=1))
+        of = suited(name, replicates(30, seed=1))
         for i, array in enumerate(of.values()):
             array[i] = broken
         whole = np.all([np.isfinite(x) for x in of.values()], axis=0)
@@ -561,9 +616,11 @@ class TestEdges:
             of["mean"], of["sd"], of["truth"], {0.9: (of["lower"], of["upper"])}, 2.0
         )
         got = every[name if name in POINT else f"{name}_90"]
-        assert got.n == 25
+        assert got.n == 25 or name in CHOSEN
         assert got == measured(name, {k: x[whole] for k, x in of.items()})
-        assert 25 <= measured(name, of).n <= 29  # on its own it needs fewer arguments
+        assert (
+            25 <= measured(name, of).n <= 29 or name in CHOSEN
+        )  # on its own it needs fewer arguments
 
     @pytest.mark.parametrize("name", POINT + LEVEL)
     def test_numbers_too_large_to_square_raise_no_warning(self, name: str) -> None:
@@ -581,18 +638,18 @@ class TestEdges:
 
     def test_relative_bias_keeps_its_sign_convention_for_a_negative_truth(self) -> None:
         got = measures.relative_bias(np.array([-3.0, -3.0]), np.array([-2.0, -2.0]))
-        assert got == (0.5, 0.0, 2)
+        assert got[:3] == (0.5, 0.0, 2)
 
     def test_a_replicate_without_posterior_spread_has_no_z(self) -> None:
         mean, truth = np.array([1.0, 2.0, 4.0]), np.zeros(3)
         sd = np.array([1.0, 0.0, 2.0])
-        assert measures.z_mean(mean, sd, truth)[::2] == (1.5, 2)
+        assert measures.z_mean(mean, sd, truth)[:3:2] == (1.5, 2)
         assert measures.z_sd(mean, np.zeros(3), truth).n == 0
 
     def test_equal_errors_have_a_spread_of_exactly_zero(self) -> None:
         mean, truth = np.full(7, 0.1), np.zeros(7)
-        assert measures.empirical_se(mean, truth) == (0, 0, 7)
-        assert measures.bias(mean, truth) == (0.1, 0, 7)
+        assert measures.empirical_se(mean, truth)[:3] == (0, 0, 7)
+        assert measures.bias(mean, truth)[:3] == (0.1, 0, 7)
         assert math.isnan(measures.standardised_bias(mean, truth).estimate)
         assert math.isnan(measures.model_se_relative_error(mean, truth, mean).estimate)
 
@@ -648,12 +705,15 @@ class TestPerformance:
         assert list(got) == [
             *POINT, *[f"{name}_90" for name in LEVEL], *[f"{name}_99.5" for name in LEVEL],
         ]  # fmt: skip
-        assert list(MEASURES) == POINT + LEVEL
+        elsewhere = {"crps", "joint_coverage", *PAIRS}
+        assert [name for name in MEASURES if name not in elsewhere] == POINT + LEVEL
+        assert set(MEASURES) == {*POINT, *LEVEL, *elsewhere}
 
     def test_it_agrees_with_the_functions_one_by_one(self) -> None:
-        of = of_one_truth("relative_bias", replicates(40, seed=3))
-        got = performance(of["mean"], of["sd"], of["truth"], {0.9: (of["lower"], of["upper"])}, 2.0)
         for name in POINT + LEVEL:
+            of = suited(name, replicates(40, seed=3))
+            ends = of["lower"], of["upper"]
+            got = performance(of["mean"], of["sd"], of["truth"], {0.9: ends}, 2.0)
             assert got[name if name in POINT else f"{name}_90"] == measured(name, of), name
 
     def test_each_level_meets_its_own_interval(self) -> None:
@@ -671,7 +731,7 @@ class TestPerformance:
     def test_contraction_is_left_out_without_a_prior(self) -> None:
         of = replicates(40, seed=3)
         without = performance(of["mean"], of["sd"], of["truth"], {})
-        assert list(without) == POINT[:-1]
+        assert list(without) == [name for name in POINT if name != "contraction"]
         with_error = performance(of["mean"], of["sd"], of["truth"], {}, 2.0, 0.2)["contraction"]
         assert with_error == measures.contraction(of["sd"], 2.0, 0.2)
 
@@ -679,7 +739,7 @@ class TestPerformance:
         of = replicates(40, seed=3)
         got = performance(of["mean"], of["sd"], of["truth"], {0.9: (of["lower"], of["upper"])}, 2.0)
         for value in got.values():
-            assert [type(x) for x in value] == [float, float, int]
+            assert [type(x) for x in value] == [float, float, int, float]
 
 
 class TestTable:
@@ -705,64 +765,3 @@ class TestTable:
     def test_an_unknown_measure_is_refused_with_the_list_of_known_ones(self, name: str) -> None:
         with pytest.raises(ValueError, match="there are: bias, relative_bias"):
             measure_info(name)
-
-
-class TestBinomialInterval:
-    """Jeffreys intervals for display."""
-
-    @staticmethod
-    def beta_probability(a: float, b: float, low: float, high: float) -> float:
-        """Integrate the Beta(a, b) density by the midpoint rule, over x = sin^2."""
-        edges = np.linspace(math.asin(math.sqrt(low)), math.asin(math.sqrt(high)), 20_001)
-        middle, step = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
-        log_density = (2 * a - 1) * np.log(np.sin(middle)) + (2 * b - 1) * np.log(np.cos(middle))
-        log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-        return float(np.sum(2 * np.exp(log_density - log_beta)) * step)
-
-    @pytest.mark.parametrize(("k", "n", "prob"), [(1, 20, 0.95), (7, 10, 0.5), (90, 100, 0.9)])
-    def test_it_leaves_equal_tails_of_the_jeffreys_posterior(
-        self, k: int, n: int, prob: float
-    ) -> None:
-        low, high = shares.binomial_interval(k / n, n, prob)
-        a, b = k + 0.5, n - k + 0.5
-        assert self.beta_probability(a, b, 0, low) == pytest.approx((1 - prob) / 2, rel=1e-4)
-        assert self.beta_probability(a, b, high, 1) == pytest.approx((1 - prob) / 2, rel=1e-4)
-
-    def test_its_ends_are_exact_at_none_and_all(self) -> None:
-        low, high = shares.binomial_interval(0.0, 50)
-        assert low == 0.0
-        assert self.beta_probability(0.5, 50.5, high, 1) == pytest.approx(0.025, rel=1e-4)
-        mirror = shares.binomial_interval(1.0, 50)
-        assert mirror[0] == pytest.approx(1 - high)
-        assert mirror[1] == 1.0
-
-    def test_nothing_observed_gives_no_interval(self) -> None:
-        assert all(math.isnan(x) for x in shares.binomial_interval(math.nan, 0))
-        assert all(math.isnan(x) for x in shares.binomial_interval(0.5, 0))
-
-    @pytest.mark.parametrize(("p_hat", "prob"), [(1.2, 0.95), (-0.1, 0.95), (0.5, 95.0)])
-    def test_what_is_no_probability_is_refused(self, p_hat: float, prob: float) -> None:
-        with pytest.raises(ValueError, match="between 0 and 1"):
-            shares.binomial_interval(p_hat, 10, prob)
-
-
-class TestPlanning:
-    """How many replicates a mcse takes."""
-
-    @pytest.mark.parametrize(
-        ("mcse", "level", "n"),
-        [(0.005, 0.95, 1900), (0.01, 0.95, 475), (0.01, 0.5, 2500), (0.03, 0.9, 100)],
-    )
-    def test_the_number_is_that_of_the_paper(self, mcse: float, level: float, n: int) -> None:
-        assert shares.replicates_for(mcse, level) == n
-
-    def test_the_number_is_the_smallest_that_suffices(self) -> None:
-        n = shares.replicates_for(0.0123, 0.9)
-        assert math.sqrt(0.09 / n) <= 0.0123 < math.sqrt(0.09 / (n - 1))
-
-    @pytest.mark.parametrize(
-        ("mcse", "level"), [(0.0, 0.9), (-1.0, 0.9), (math.nan, 0.9), (0.01, 90)]
-    )
-    def test_what_cannot_be_planned_is_refused(self, mcse: float, level: float) -> None:
-        with pytest.raises(ValueError, match="must"):
-            shares.replicates_for(mcse, level)

@@ -1,0 +1,257 @@
+"""What a fixed truth shows in each cell, read beside the same cell over the prior."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from recovery.report.conflict import conflicts
+from recovery.report.document import Cell, Column, Table, Text, Tone, row
+from recovery.report.measured import PERCENT, axis_columns, departure, judged
+from recovery.report.text import MISSING, count, level, listed, plain
+from recovery.report.view import Measures, View
+from recovery.scenario import LOG_POSTERIOR
+from recovery.shares import binomial_interval
+from recovery.thresholds import limit_of
+
+_LOST = 0.5
+"""Coverage below which recovery is called lost: intervals miss the truth more often than not."""
+_MOST_FITS = 0.5  # share of fits from which a higher density at the truth is worth a word
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a cell of truth mode ``fixed`` shows.
+
+    Attributes
+    ----------
+    position : int
+    tests, rejected : int
+        Tests of ranks in the same cell of truth mode ``prior``, and how many found a departure;
+        no tests if it was not run.
+    n_prior : int
+        Ranks in the smallest of these tests.
+    conflicts : list of str
+        Parameters whose truth lies far out in its prior.
+    off, lost : list of str
+        Parameters whose coverage is not nominal, and whose intervals miss more often than hold,
+        by more than Monte Carlo error explains over all rows.
+    n : int
+        Complete fits.
+    disagree : int
+        Fits whose chains disagree by r_hat.
+    denser, ranked : int
+        Fits in which the posterior density at the truth is above that of every kept draw, of so
+        many in which it is known.
+    """
+
+    position: int
+    tests: int
+    rejected: int
+    n_prior: int
+    conflicts: list[str]
+    off: list[str]
+    lost: list[str]
+    n: int
+    disagree: int
+    denser: int
+    ranked: int
+
+    @property
+    def cleared(self) -> bool:
+        """Whether the sampler was tested over the prior and no departure was found."""
+        return self.tests > 0 and not self.rejected
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether most fits stayed where the posterior is less dense than at the truth."""
+        return self.denser > _MOST_FITS * self.ranked
+
+    @property
+    def words(self) -> tuple[str, Tone]:
+        """Say in plain words what the cell shows, and no more."""
+        if self.rejected:
+            return "not calibrated over the prior either: look there first", "bad"
+        parts = []
+        tone: Tone = ""
+        if self.lost:
+            parts.append(f"recovery of {_some(self.lost)} is lost")
+        elif self.off:
+            parts.append(f"coverage of {_some(self.off)} is not nominal")
+        else:
+            parts.append(f"coverage as {PERCENT} or not told apart from it")
+        if self.off:
+            tone = "warn"
+            parts.append(
+                "truth and prior are in conflict"
+                if self.conflicts
+                else "at one truth it need not be"
+            )
+            parts.append(
+                "the sampler is cleared over the prior"
+                if self.cleared
+                else "run truth mode prior to test the sampler"
+            )
+        if self.elsewhere:
+            tone = "warn"
+            parts.append("chains stayed where the posterior is less dense than at the truth")
+        return "; ".join(parts), tone
+
+
+def readings(view: View) -> list[Reading]:
+    """Read every cell of truth mode ``fixed`` that has a complete fit, in their order."""
+    rows = view.fitted("fixed")
+    far_out = conflicts(view)
+    found = []
+    for position in dict.fromkeys(sorted(m.position for m in rows)):
+        tests = [t for t in view.rank_tests if t.position == view.twin(position)]
+        tests = tests if view.twin(position) is not None else []
+        mine = [m for m in rows if m.position == position and judged(view, m)]
+        off = partial(departure, prob=1 - 0.05 / len(rows))
+        r_hat = view.complete("r_hat_max")[view.complete("position") == position]
+        denser, ranked = _denser(view, position)
+        found.append(
+            Reading(
+                position=position,
+                tests=len(tests),
+                rejected=sum(test.rejected for test in tests),
+                n_prior=min((test.result.n for test in tests), default=0),
+                conflicts=[name for cell, name in far_out if cell == position],
+                off=[m.parameter for m in mine if off(m)],
+                lost=[m.parameter for m in mine if _lost(m, len(rows))],
+                n=len(r_hat),
+                disagree=int((r_hat > limit_of("r_hat_max")).sum()),
+                denser=denser,
+                ranked=ranked,
+            )
+        )
+    return found
+
+
+def _lost(measures: Measures, among: int) -> bool:
+    coverage = measures.coverage
+    _, upper = binomial_interval(coverage.estimate, coverage.n, 1 - 0.05 / among)
+    return bool(upper < _LOST)
+
+
+def _denser(view: View, position: int) -> tuple[int, int]:
+    """Count the fits whose truth has a posterior density above that of every kept draw."""
+    for name in (LOG_POSTERIOR, f"{LOG_POSTERIOR} (joint)"):
+        group = view.groups.get((position, name))
+        if group is not None and group.kind == "quantity":
+            rank, among, pit = (
+                view.estimates((position, name), column)
+                for column in ("rank", "ranked_among", "pit")
+            )
+            known = np.isfinite(pit)
+            return int((rank == among)[known].sum()), int(known.sum())
+    return 0, 0
+
+
+def readings_table(view: View) -> Table:
+    """Return a row per cell: the sampler over the prior, the truth in its prior, the recovery."""
+    columns = (
+        *(axis_columns(view) or (Column("cell", numeric=False),)),
+        Column("sampler, over the prior", numeric=False, hint="ranks in the cell of mode prior"),
+        Column("truth and prior", numeric=False),
+        Column("chains disagree", hint="fits whose r_hat crosses its threshold, of all complete"),
+        Column("denser at the truth", hint="fits in which the posterior density at the truth is "
+               "above that of every kept draw"),
+        Column("what the cell shows", numeric=False),
+    )  # fmt: skip
+    rows = [_row(view, reading) for reading in readings(view)]
+    return Table(
+        "What the fixed truth shows, cell by cell, beside the same cell over the prior.",
+        columns,
+        tuple(rows),
+        (
+            "The sampler is judged by ranks over the prior, not by coverage at one truth. To be "
+            "cleared there says nothing of truths that the prior makes unlikely. Lost: intervals "
+            f"of {PERCENT} miss the truth more often than they hold it.",
+            "A density at the truth above that of all kept draws, in most fits, means that the "
+            "chains never were where the posterior is densest. That part may hold little of the "
+            "posterior all the same, being narrow; else the chains have missed a mode.",
+        ),
+    )
+
+
+def _row(view: View, reading: Reading) -> tuple[Cell, ...]:
+    if not reading.tests:
+        sampler = Cell("not run", "note")
+    elif reading.rejected:
+        sampler = Cell(f"not uniform in {reading.rejected} of {count(reading.tests, 'test')}",
+                       "bad")  # fmt: skip
+    else:
+        sampler = Cell(f"no departure found (n = {reading.n_prior:,})")
+    conflict = Cell(f"conflict: {_some(reading.conflicts)}", "warn") if reading.conflicts else ""
+    disagree = Cell(f"{reading.disagree} of {level(reading.n)}", "warn" if reading.disagree else "")
+    denser = f"{reading.denser} of {level(reading.ranked)}" if reading.ranked else MISSING
+    text, tone = reading.words
+    return row(
+        *(view.levels[reading.position] or ("all",)),
+        sampler,
+        conflict,
+        disagree,
+        Cell(denser, "warn" if reading.elsewhere else ""),
+        Cell(text, tone),
+    )
+
+
+def reading_text(view: View) -> Text | None:
+    """Say in a few sentences where recovery is lost, and what of that the sampler is cleared of."""
+    found = readings(view)
+    lost = [reading for reading in found if reading.lost]
+    if not lost:
+        return None
+    names = list(dict.fromkeys(name for reading in lost for name in reading.lost))
+    text = f"Fixed truth: recovery of {_some(names)} is lost{_where(view, lost)}: intervals of "
+    text += f"{PERCENT} miss that truth more often than they hold it."
+    cleared = [reading for reading in lost if reading.cleared]
+    if cleared:
+        these = "these cells" if len(cleared) == len(lost) else f"{len(cleared)} of these cells"
+        text += (
+            f" In {these} the ranks over the prior show no departure, so the sampler is cleared "
+            "for truths that the prior makes likely, not for this one."
+        )
+    conflict = [reading for reading in lost if reading.conflicts]
+    if conflict:
+        involved = list(dict.fromkeys(name for reading in conflict for name in reading.conflicts))
+        text += f" The truth of {_some(involved)} is in conflict with its prior there."
+    elsewhere = [reading for reading in lost if reading.elsewhere]
+    if elsewhere:
+        text += (
+            " The posterior density at the truth is above that of every kept draw in "
+            f"{sum(r.denser for r in elsewhere):,} of {sum(r.ranked for r in elsewhere):,} fits"
+            f"{_where(view, elsewhere)}: chains that agree there have not been where the posterior "
+            "is densest."
+        )
+    disagree = sum(reading.disagree for reading in found)
+    if disagree:
+        text += (
+            f" Chains disagree in {count(disagree, 'fit')} at the fixed truth; they are flagged."
+        )
+    return Text(text, "warn")
+
+
+def _where(view: View, found: Sequence[Reading]) -> str:
+    """Name the cells, by the levels of each axis if they are all combinations of these."""
+    if not view.swept or len(found) == sum(mode == "fixed" for mode in view.modes):
+        return " in every cell" if view.swept else ""
+    levels = [view.levels[reading.position] for reading in found]
+    by_axis = [list(dict.fromkeys(column)) for column in zip(*levels, strict=True)]
+    if len(levels) == np.prod([len(axis) for axis in by_axis]):
+        every = [
+            f"{plain(axis)} = {listed(texts)}"
+            for axis, texts, whole in zip(
+                view.swept, by_axis, zip(*view.levels, strict=True), strict=True
+            )
+            if len(texts) < len(set(whole))
+        ]
+        return f" at {', '.join(every)}"
+    return f" in {count(len(found), 'cell')}"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = [plain(name) for name in names]
+    return listed(shown) if len(shown) <= 4 else f"{', '.join(shown[:4])} and {len(shown) - 4} more"
