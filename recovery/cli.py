@@ -104,7 +104,13 @@ def _add_run(commands: Any) -> None:
         help="given truth, truth drawn from the prior, or both (%(default)s)",
     )
     sampling = run.add_argument_group("sampler")
-    sampling.add_argument("--sampler", default="nutpie", metavar="NAME", help="nutpie or pymc")
+    sampling.add_argument(
+        "--sampler",
+        default="nutpie",
+        metavar="NAME",
+        help="nutpie or pymc; or an approximation: advi, fullrank_advi or laplace, of which "
+        "--draws times --chains independent draws are taken",
+    )
     for name, default, more in (
         ("draws", 1000, ""),
         ("tune", None, "1000, or 400 with --ess"),

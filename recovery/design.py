@@ -37,9 +37,10 @@ class Settings:
     Parameters
     ----------
     sampler : str
-        ``nutpie`` or ``pymc``, or the name of a sampler object given to `Sweep`.
+        ``nutpie`` or ``pymc``, an approximation (``advi``, ``fullrank_advi``, ``laplace``), or the
+        name of a sampler object given to `Sweep`.
     draws, tune : int
-        Kept and warm-up draws per chain.
+        Kept and warm-up draws per chain; approximations know no warm-up.
     chains : int
         Number of chains; two or more are needed for r_hat.
     target_accept : float

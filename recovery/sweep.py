@@ -58,7 +58,8 @@ class Sweep:
     seeds : sequence of int, optional
         One replicate per cell for each of these seeds, instead of `replicates` and `seed`.
     sampler : str or Sampler
-        ``nutpie``, ``pymc``, or a sampler object.
+        ``nutpie``, ``pymc``, an approximation (``advi``, ``fullrank_advi``, ``laplace``), or a
+        sampler object.
     draws, tune, chains : int
         Kept and warm-up draws per chain, and chains. By default 1,000 warm-up draws, and 400
         where `ess` is given.

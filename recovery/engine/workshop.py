@@ -84,9 +84,21 @@ class Workshop:
             return self._samplers[name]
 
     def sampler_for(self, cell: Cell, problem: CheckedProblem) -> Sampler:
-        """Return the cell's sampler, or ``pymc`` for a problem that it cannot fit."""
+        """Return the cell's sampler, or ``pymc`` for a problem that it cannot fit.
+
+        Raises
+        ------
+        ProblemError
+            If the sampler is an approximation: ``pymc`` would answer another question.
+        """
         sampler = self.sampler(cell.settings.sampler)
-        return self.sampler("pymc") if sampler.cannot(problem) else sampler
+        reason = sampler.cannot(problem)
+        if reason and getattr(sampler, "approximate", False):
+            raise ProblemError(
+                f"{problem.where}: sampler {sampler.name!r} cannot fit this problem ({reason}); "
+                "use nutpie or pymc"
+            )
+        return self.sampler("pymc") if reason else sampler
 
     def prepare(self, cell: Cell) -> Prepared:
         """Build and check the problem of a cell, and find or compile its simulator.
@@ -228,11 +240,12 @@ class Workshop:
         Raises
         ------
         ProblemError
-            If the truth mode is impossible, the truth lies outside its support, or covariates or
-            new data do not fit.
+            If the truth mode is impossible, the truth lies outside its support, covariates or
+            new data do not fit, or an approximate sampler cannot fit the problem.
         """
         try:
             prepared = self.prepare(cell)
+            self.sampler_for(cell, prepared.problem)
             self._check(prepared, cell.truth_mode)
         except RecoveryError:
             raise

@@ -15,6 +15,9 @@ SAMPLERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "nutpie": "recovery.engine.samplers.nutpie:NutpieSampler",
         "pymc": "recovery.engine.samplers.pymc:PymcSampler",
+        "advi": "recovery.engine.samplers.advi:AdviSampler",
+        "fullrank_advi": "recovery.engine.samplers.advi:FullRankAdviSampler",
+        "laplace": "recovery.engine.samplers.laplace:LaplaceSampler",
     }
 )
 

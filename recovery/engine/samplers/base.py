@@ -94,7 +94,9 @@ class Sampler(Protocol):
         Whether `compile` is worth counting as a compilation.
 
     A sampler with parameters of its own should also have ``identity() -> Mapping[str, plain
-    value]``: a run is gone on with only by a sampler of the same identity.
+    value]``: a run is gone on with only by a sampler of the same identity. One that approximates
+    the posterior says so by an attribute ``approximate``: a problem that it cannot fit is refused,
+    where otherwise it goes to ``pymc``.
     """
 
     name: str
