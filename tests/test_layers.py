@@ -51,6 +51,7 @@ LAYERS = [
     "status",
     "scenarios",
     "testing",
+    "selfcheck",
     "cli",
     "__main__",
 ]
