@@ -51,7 +51,8 @@ def _add_selfcheck(commands: Any) -> None:
         "selfcheck",
         help="test the harness itself on posteriors whose flaws are known",
         description="Run sweeps whose posteriors are exact, or wrong in a known way, and compare "
-        "what the harness finds with what is known. Takes less than a minute on two cores.",
+        "what the harness finds with what is known. Takes less than a minute on two cores. Exit "
+        "code 1 if anything disagrees.",
         allow_abbrev=False,
     )
     check.add_argument(
@@ -271,13 +272,15 @@ def _scenarios(options: argparse.Namespace) -> int:
 
 
 def _selfcheck(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
     from recovery.execution import default_workers
     from recovery.selfcheck import FULL, QUICK, print_outcome, selfcheck
 
     cases = FULL if options.full else QUICK
     fits = sum(case.replicates for case in cases)
-    print(f"{fits} exact fits in {len(cases)} sweeps", file=sys.stderr, flush=True)
-    outcome = selfcheck(cases, seed=options.seed, workers=default_workers())
+    with Console(stderr=True).status(f"{fits} exact fits in {len(cases)} sweeps"):
+        outcome = selfcheck(cases, seed=options.seed, workers=default_workers())
     print_outcome(outcome)
     return 1 if outcome.failed else 0
 

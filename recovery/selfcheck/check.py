@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from recovery.selfcheck.cases import QUICK, Case
 from recovery.selfcheck.finding import Finding
 from recovery.selfcheck.traps import traps
-from recovery.selfcheck.trial import tried
+from recovery.selfcheck.trial import sweep_of, tried
 
 FALSE_ALARM: Final = 0.001
 """Probability, at most, that anything at all fails in a sound harness, over all seeds."""
@@ -54,7 +54,14 @@ def selfcheck(cases: Sequence[Case] = QUICK, *, seed: int = SEED, workers: int =
         Root of all random numbers; with the same seed the outcome is the same.
     workers : int
         Cases at a time. One: in this process; more: each in a process of its own.
+
+    Raises
+    ------
+    SettingsError
+        If the seed is impossible; before anything runs.
     """
+    for case in cases:
+        sweep_of(case, seed)
     with tempfile.TemporaryDirectory(prefix="recovery-selfcheck-") as folder:
         each = Parallel(n_jobs=min(workers, len(cases)))(
             delayed(tried)(case, Path(folder) / str(number), seed)

@@ -21,6 +21,20 @@ LEVEL: Final = 0.9
 _CONSTANT: Final = "correlation"
 
 
+def sweep_of(case: Case, seed: int) -> Sweep:
+    """Return the sweep of a case; raises SettingsError for an impossible seed."""
+    return Sweep(
+        pair,
+        {"points": [case.points]},
+        replicates=case.replicates,
+        truth="prior",
+        seed=seed,
+        sampler=case.sampler,
+        draws=DRAWS,
+        chains=CHAINS,
+    )
+
+
 def tried(case: Case, folder: Path, seed: int) -> list[Finding]:
     """Run a case and compare what is found with what is known.
 
@@ -32,17 +46,7 @@ def tried(case: Case, folder: Path, seed: int) -> list[Finding]:
     seed : int
         Root of all random numbers.
     """
-    sweep = Sweep(
-        pair,
-        {"points": [case.points]},
-        replicates=case.replicates,
-        truth="prior",
-        seed=seed,
-        sampler=case.sampler,
-        draws=DRAWS,
-        chains=CHAINS,
-    )
-    results = sweep.run(folder, workers=1, progress=False, report=False)
+    results = sweep_of(case, seed).run(folder, workers=1, progress=False, report=False)
     ok, all_fits = int(results.columns.ok.sum()), f"all {case.replicates}"
     found = [certain(case.name, "complete fits", all_fits, str(ok), ok == case.replicates)]
     if ok < case.replicates:
