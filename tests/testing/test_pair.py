@@ -144,7 +144,7 @@ def test_quantities_are_what_scipy_and_arithmetic_give(points: int) -> None:
 
 
 def test_a_known_correlation_has_a_rank_by_random_ties_and_no_r_hat(tmp_path: Path) -> None:
-    sweep = Sweep(pair, replicates=40, truth="prior", sampler=PairSampler(), draws=100)
+    sweep = Sweep(pair, replicates=40, truth="both", sampler=PairSampler(), draws=100)
     results = sweep.run(tmp_path, progress=False, report=False)
     known = results.estimates.query("parameter == 'correlation'")
     assert known["r_hat"].isna().all()
