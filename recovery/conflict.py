@@ -37,10 +37,7 @@ def refuse_another_run(
             continue
         old, new = dict(cell["problem"]), json.loads(json.dumps(description))
         if old.get("graph_of") != new.get("graph_of"):
-            # Another version writes the same graph otherwise, so it says nothing here.
-            for name in ("graph", "graph_of", "covariates", "predict"):
-                old.pop(name, None)
-                new.pop(name, None)
+            old, new = _without_graphs(old), _without_graphs(new)
         found = list(_differences("", old, new))
         if found:
             levels = " ".join(f"{k}={v}" for k, v in cell["levels"].items())
@@ -81,12 +78,25 @@ def refuse_changed_quantities(store: Store, asked: Mapping[str, Mapping[str, str
                 )
 
 
+def _without_graphs(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what another version writes otherwise for the same graph: it says nothing then."""
+    kept = {
+        name: value
+        for name, value in problem.items()
+        if name not in ("graph", "graph_of", "covariates", "predict")
+    }
+    if "generator" in kept:
+        kept["generator"] = _without_graphs(kept["generator"])
+    return kept
+
+
 def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(name for name in new if name not in old)]:
             place = f"{path}.{name}" if path else name
             yield from _differences(place, old.get(name), new.get(name))
-    elif old != new and path == "graph":
-        yield "graph: the model computes something else (a prior, a density or a constant)"
+    elif old != new and path in ("graph", "generator.graph"):
+        model = "model" if path == "graph" else "generator"
+        yield f"{path}: the {model} computes something else (a prior, a density or a constant)"
     elif old != new:
         yield f"{path}: {json.dumps(old)} there, {json.dumps(new)} here"

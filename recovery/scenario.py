@@ -71,6 +71,13 @@ class Problem:
         ``{"ratio": lambda p, d: p["betas"][..., 0] / p["betas"][..., 1]}``. A text is one of
         ``"log_likelihood[y]"`` (of one observed variable), ``"log_likelihood[y, 0]"`` (of one
         observation), ``"sums(betas)"`` and ``"differences(betas)"`` (of all pairs of elements).
+    generator : pymc.Model, optional
+        Another model that the data come from, to see what becomes of the fits where `model` is
+        wrong. It has the variables in `observed` too. `truth` names free variables of the
+        generator, and in truth mode ``prior`` its priors are drawn from; `covariates` are
+        ``pm.Data`` of either, and those of both get the same values. The true value of a parameter
+        is the generator's value of the same name and shape; one that the generator has not is
+        estimated without being judged.
     """
 
     model: "pm.Model"
@@ -79,6 +86,7 @@ class Problem:
     covariates: Mapping[str, Any] = field(default_factory=dict)
     predict: Mapping[str, Any] = field(default_factory=dict)
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    generator: "pm.Model | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,11 @@ def describe(problem: CheckedProblem) -> dict[str, Any]:
     dict
         ``model`` (a line per variable), ``graph`` (digest of all computations, densities and
         constants), ``graph_of`` (the versions that made that digest: it compares within them
-        only), ``truth``, ``coords``, ``data``, ``covariates`` and ``predict``.
+        only), ``truth``, ``coords``, ``data``, ``covariates`` and ``predict``; ``generator``, the
+        same of the generator, where there is one.
     """
-    return {
+    generator = {} if problem.generator is None else {"generator": describe(problem.generator)}
+    return generator | {
         "model": _variables(problem),
         "graph": _graph(problem),
         "graph_of": (

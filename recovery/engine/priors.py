@@ -66,6 +66,8 @@ def summarise_priors(problem: CheckedProblem, draws: dict[str, NDArray[np.float6
     for name, values in draws.items():
         flat = values.reshape(len(values), -1)
         truth = problem.truth.get(name)
+        if truth is not None and truth.shape != values.shape[1:]:
+            truth = None  # a generator's, of the same name and another shape
         truths = None if truth is None else np.asarray(truth, dtype=np.float64).ravel()
         mean, sd = flat.mean(axis=0), flat.std(axis=0, ddof=1)
         fourth = ((flat - mean) ** 4).mean(axis=0)

@@ -1,5 +1,6 @@
 """A problem checked against its model: what is free, observed, true, redrawn and predicted."""
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +37,10 @@ class CheckedProblem:
     lengths : mapping of str to int
         Lengths of the dims the model holds as variables.
     truth : mapping of str to array
-        Empty if no truth was given.
+        Empty if no truth was given. With a generator, those of its true values that name free
+        variables of this model too.
+    generator : CheckedProblem, optional
+        Where the data come from, if not from this model.
     """
 
     where: str
@@ -50,6 +54,7 @@ class CheckedProblem:
     covariates: Mapping[str, Any]
     predict: Mapping[str, Any]
     quantities: Mapping[str, Quantity]
+    generator: "CheckedProblem | None" = None
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -60,6 +65,10 @@ class CheckedProblem:
     def discrete(self) -> tuple[str, ...]:
         """Names of free variables that are not continuous."""
         return tuple(name for name in self.free if self.model[name].dtype[:5] != "float")
+
+    def own(self, values: Arrays) -> dict[str, Array]:
+        """Return those values that are ``pm.Data`` of this model."""
+        return {name: value for name, value in values.items() if name in self.data}
 
     def labels(self, name: str, shape: tuple[int, ...]) -> list[str]:
         """Return ``name[coordinate]`` for each element of a variable, in C order."""
@@ -96,6 +105,8 @@ def check_problem(problem: object, where: str) -> CheckedProblem:
             f"{where}: the function returned {type(problem).__name__}, not a Problem; end it with "
             "return Problem(model, observed=...)"
         )
+    if problem.generator is not None:
+        return _with_generator(problem, problem.generator, where)
     model = problem.model
     if not isinstance(model, pm.Model):
         raise ProblemError(f"{where}: model is {type(model).__name__}, not a pymc.Model")
@@ -133,6 +144,48 @@ def check_problem(problem: object, where: str) -> CheckedProblem:
                 "give a level that leaves some"
             )
     return checked
+
+
+def _with_generator(problem: Problem, generator: object, where: str) -> CheckedProblem:
+    """Check the fitted model and the generator apart, each with what it has of the problem."""
+    if not isinstance(generator, pm.Model):
+        raise ProblemError(
+            f"{where}: generator is {type(generator).__name__}, not a pymc.Model; leave it out "
+            "where the data come from the model itself"
+        )
+    of_model, of_generator = (
+        {v.name for v in model.data_vars if isinstance(v, SharedVariable)}
+        for model in (problem.model, generator)
+    )
+    for name in problem.covariates:
+        if name not in of_model | of_generator:
+            raise ProblemError(
+                f"{where}: covariates names {name!r}, which is no pm.Data of the model or the "
+                f"generator; they have {_list(sorted(of_model | of_generator))}"
+            )
+
+    def covariates(names: set[str]) -> dict[str, Any]:
+        return {k: v for k, v in problem.covariates.items() if k in names}
+
+    source = dataclasses.replace(
+        problem,
+        model=generator,
+        covariates=covariates(of_generator),
+        predict={},
+        quantities={},
+        generator=None,
+    )
+    fitted = dataclasses.replace(
+        problem, truth=None, covariates=covariates(of_model), generator=None
+    )
+    generated = check_problem(source, f"{where} (generator)")
+    checked = check_problem(fitted, where)
+    truth = {
+        name: value
+        for name, value in generated.truth.items()
+        if name in checked.free and value.ndim == checked.model[name].ndim
+    }
+    return dataclasses.replace(checked, truth=truth, generator=generated)
 
 
 def _observed_names(problem: Problem, model: pm.Model, where: str) -> tuple[str, ...]:

@@ -122,13 +122,17 @@ def warm_up(replicate: Replicate, workshop: Workshop) -> None:
 
 def simulate(replicate: Replicate, prepared: Prepared) -> Simulated:
     """Draw covariates, truth and data of a replicate, each from its own seed."""
-    problem, structure = prepared.problem, prepared.structure
-    given = problem.truth if replicate.cell.truth_mode == "fixed" else {}
+    source, structure = prepared.source, prepared.source_structure
+    given = source.truth if replicate.cell.truth_mode == "fixed" else {}
     with structure.lock:
-        covariates = prepared.draw_covariates(replicate.integer_seed(Purpose.COVARIATES))
-        seed = replicate.integer_seed(Purpose.TRUTH)
-        free = structure.draw_truth(problem, given, covariates, seed)
-        return structure.simulate(problem, free, covariates, replicate.integer_seed(Purpose.DATA))
+        drawn = prepared.draw_covariates(replicate.integer_seed(Purpose.COVARIATES))
+        covariates = source.own(drawn)
+        free = structure.draw_truth(
+            source, given, covariates, replicate.integer_seed(Purpose.TRUTH)
+        )
+        seed = replicate.integer_seed(Purpose.DATA)
+        generated = structure.simulate(source, free, covariates, seed)
+    return prepared.shown(generated, drawn)
 
 
 def predict(

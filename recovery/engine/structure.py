@@ -121,6 +121,7 @@ class Structure:
         outputs = [*problem.observed, *problem.deterministics]
         self._simulate = Function(self.simulator, [self.simulator[name] for name in outputs])
         self._support: Any = None
+        self._shapes: Function | None = None
 
     def matches(self, problem: CheckedProblem) -> bool:
         """Whether this problem's graph equals the first one's in all but data, sizes and truth."""
@@ -201,6 +202,16 @@ class Structure:
         observed = dict(zip(problem.observed, values[:count], strict=True))
         truth = {**free, **dict(zip(problem.deterministics, values[count:], strict=True))}
         return Simulated(truth, swapped, observed, lengths)
+
+    def shapes(self, problem: CheckedProblem, data: Arrays) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the recorded and observed variables, given these data."""
+        names = (*problem.recorded, *problem.observed)
+        model = self.first.model
+        if self._shapes is None:
+            self._shapes = Function(model, [model[name].shape for name in names])
+        lengths = {**problem.lengths, **self._lengths_of(data)}
+        found = self._shapes({**problem.data, **data}, lengths, 0)
+        return {n: tuple(int(k) for k in shape) for n, shape in zip(names, found, strict=True)}
 
     def _lengths_of(self, data: Arrays) -> dict[str, int]:
         lengths: dict[str, int] = {}

@@ -15,6 +15,7 @@ from recovery.design import Cell, TruthMode, canonical
 from recovery.engine.check import check_drawn, check_mode, check_quantities
 from recovery.engine.covariates import CovariateDrawer, Covariates
 from recovery.engine.densities import LogDensities
+from recovery.engine.generator import check_generator, shown
 from recovery.engine.prediction import Predictor
 from recovery.engine.priors import prior_draws
 from recovery.engine.problem import CheckedProblem, check_problem
@@ -33,10 +34,20 @@ _TRIED = 200
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A problem with everything that is compiled for it, except its density."""
+    """A problem with everything that is compiled for it, except its density.
+
+    Attributes
+    ----------
+    problem, structure
+        What is fitted.
+    source, source_structure
+        What is simulated from: the same, unless the problem has a generator.
+    """
 
     problem: CheckedProblem
     structure: Structure
+    source: CheckedProblem
+    source_structure: Structure
     covariates: Covariates
     covariate_drawer: CovariateDrawer | None
     new_data: Covariates
@@ -45,6 +56,15 @@ class Prepared:
     def draw_covariates(self, seed: int) -> dict[str, NDArray[Any]]:
         """Draw the covariates of one replicate; hold the structure's lock."""
         return self.covariates.draw(self.covariate_drawer, seed)
+
+    def shown(self, generated: Simulated, covariates: Mapping[str, NDArray[Any]]) -> Simulated:
+        """Return a data set of the source as the fitted model sees it."""
+        if self.source is self.problem:
+            return generated
+        data = self.problem.own({**generated.data, **covariates})
+        with self.structure.lock:
+            shapes = self.structure.shapes(self.problem, data)
+        return shown(self.problem, generated, covariates, shapes)
 
     def draw_new_data(self, seed: int) -> dict[str, NDArray[Any]]:
         """Draw the new data to predict for; hold the structure's lock."""
@@ -120,25 +140,33 @@ class Workshop:
         """Build and check a problem, compiling nothing."""
         where = " ".join([self.scenario.name, *(f"{k}={v}" for k, v in levels.items())])
         problem = check_problem(self._build(levels, where), where)
+        check_generator(problem)
         check_quantities(problem)
         return problem
 
     def _prepare(self, levels: Mapping[str, Level]) -> Prepared:
         problem = self.checked(levels)
-        structure = next((s for s in self._structures if s.matches(problem)), None)
-        if structure is None:
-            with self._counted("simulator"):
-                structure = Structure(problem)
-            self._structures.append(structure)
-        covariates, new_data = Covariates(problem.covariates), Covariates(problem.predict)
+        source = problem.generator or problem
+        covariates = Covariates({**source.covariates, **problem.covariates})
+        new_data = Covariates(problem.predict)
         return Prepared(
             problem,
-            structure,
+            self._structure(problem),
+            source,
+            self._structure(source),
             covariates,
             self._drawer(covariates),
             new_data,
             self._drawer(new_data),
         )
+
+    def _structure(self, problem: CheckedProblem) -> Structure:
+        structure = next((s for s in self._structures if s.matches(problem)), None)
+        if structure is None:
+            with self._counted("simulator"):
+                structure = Structure(problem)
+            self._structures.append(structure)
+        return structure
 
     def _build(self, levels: Mapping[str, Level], where: str) -> Problem:
         axes = self.scenario.axes
@@ -221,7 +249,9 @@ class Workshop:
         with self._lock, structure.lock:
             key = (id(structure), structure.prior_inputs(problem))
             if key not in self._priors:
-                self._priors[key] = prior_draws(structure, problem, prepared.draw_covariates)
+                self._priors[key] = prior_draws(
+                    structure, problem, lambda seed: problem.own(prepared.draw_covariates(seed))
+                )
             return self._priors[key]
 
     def _counted(self, kind: str) -> "_Counted":
@@ -258,12 +288,14 @@ class Workshop:
         return prepared
 
     def _check(self, prepared: Prepared, mode: TruthMode) -> None:
-        problem, structure = prepared.problem, prepared.structure
+        problem, structure = prepared.source, prepared.source_structure
         check_mode(problem, structure, mode)
         given = problem.truth if mode == "fixed" else {}
         with structure.lock:
-            covariates, new_data = prepared.draw_covariates(0), prepared.draw_new_data(0)
+            drawn, new_data = prepared.draw_covariates(0), prepared.draw_new_data(0)
+            covariates = problem.own(drawn)
             check_drawn("covariates", covariates, problem)
+            check_drawn("covariates", prepared.problem.own(drawn), prepared.problem)
             check_drawn("predict", new_data, problem)
             free = structure.draw_truth(problem, given, covariates, 0)
             if given:
@@ -271,7 +303,9 @@ class Workshop:
             simulated = structure.simulate(problem, free, covariates, 0)
             if new_data:
                 structure.simulate(problem, free, new_data, 0)
-        if set(given) < set(problem.free):
+        prepared.shown(simulated, drawn)
+        if set(given) < set(problem.free) and problem is prepared.problem:
+            # What another model draws may well be what the fitted one excludes.
             self._check_transforms(prepared)
         for name, values in simulated.observed.items():
             if values.size == 0:
