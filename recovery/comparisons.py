@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recovery.blocks import Flags, Group, Integers
 from recovery.columns import Columns
 from recovery.measures import coverage_bounds, relative_precision, sensitivity
+from recovery.record import FITTED
 from recovery.summary import Ends, Given
 
 _Cells: TypeAlias = Sequence[Mapping[str, Any]]
@@ -50,6 +51,8 @@ def bounds(columns: Columns, intervals: Ends) -> pd.DataFrame:
     truth, fits, rows = columns.column("truth"), np.bincount(columns.position), []
     for (position, parameter), group in columns.groups.items():
         true = group.of(truth)
+        if group.kind not in FITTED or not np.isfinite(true).any():
+            continue  # nobody aims at the coverage of a quantity, or of what has no truth
         for prob in sorted(intervals):
             lower, upper = (group.of(end) for end in intervals[prob])
             known = np.isfinite(lower) & np.isfinite(upper) & np.isfinite(true)
@@ -79,7 +82,8 @@ def gains(
     mean, truth = columns.column("mean"), columns.column("truth")
     groups: dict[int, list[Group]] = defaultdict(list)
     for (position, _), group in columns.groups.items():
-        groups[position].append(group)
+        if group.kind in FITTED:
+            groups[position].append(group)
     rows = []
     for first, second, setting in _alike(cells, axes):
         mine, theirs = _paired(columns, first, second, data_digests)

@@ -121,9 +121,10 @@ def _kept(
 ) -> Iterator[tuple[Block, Integers, Floats]]:
     """Go through the kept draws of a cell: block, rows of the cell, draws (n, n_kept, n_fitted)."""
     owner = np.zeros(len(columns), dtype=np.int64)
-    for number, block in enumerate(columns.blocks):
+    fits = columns.blocks[: columns.n_main]  # those of quantities added later have no draws
+    for number, block in enumerate(fits):
         owner[block.rows] = number
-    widest = max((int(block.fitted.sum()) for block in columns.blocks), default=1)
+    widest = max((int(block.fitted.sum()) for block in fits), default=1)
     most = max(1, _NUMBERS // (100 * max(widest, 1)))
     newest = int(columns.id.max(initial=0))
     for chunk in store.chunks(_KEPT, (position, newest), most):
@@ -133,7 +134,7 @@ def _kept(
             row = row_of[number]
             alike.setdefault((int(owner[places[row]]), len(blob)), []).append((row, blob))
         for (of_block, length), found in alike.items():
-            block = columns.blocks[of_block]
+            block = fits[of_block]
             width = 8 * int(block.fitted.sum())
             if length % max(width, 1):
                 raise StoreDamaged(

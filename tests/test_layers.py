@@ -60,6 +60,7 @@ LAYERS = [
     "status",
     "scenarios",
     "testing",
+    "selfcheck",
     "cli",
     "__main__",
 ]

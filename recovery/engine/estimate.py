@@ -181,7 +181,7 @@ def _predicted(prediction: Prediction) -> list[_Part]:
         draws = drawn.reshape(len(drawn), -1).astype(np.float64)
         true = np.ravel(value).astype(np.float64)
         kept = draws[spaced(len(draws), KEPT_DRAWS)]
-        found.append(_drawn(labels, kind, true, draws, kept, len(kept)))
+        found.append(_drawn(labels, kind, true, draws, quantiles(draws), kept, len(kept)))
     return found
 
 
@@ -189,11 +189,18 @@ def _quantities(evaluated: Sequence[Evaluated], among: int) -> _Part:
     draws = np.column_stack([quantity.draws for quantity in evaluated])
     true = np.array([quantity.truth for quantity in evaluated])
     names = [quantity.name for quantity in evaluated]
-    return _drawn(names, QUANTITY, true, draws, draws, min(among, len(draws)))
+    few = ordering.quantiles_of_few(np.ascontiguousarray(draws.T), QUANTILE_GRID)
+    return _drawn(names, QUANTITY, true, draws, few, draws, min(among, len(draws)))
 
 
 def _drawn(
-    names: list[str], kind: str, truth: Floats, draws: Floats, kept: Floats, among: int
+    names: list[str],
+    kind: str,
+    truth: Floats,
+    draws: Floats,
+    quantiles: Floats,
+    kept: Floats,
+    among: int,
 ) -> _Part:
     """Summarise pooled draws, shape (n_draws, n), of which no chain is known."""
     with np.errstate(all="ignore"):
@@ -206,7 +213,7 @@ def _drawn(
         truth=truth,
         mean=mean,
         sd=sd,
-        quantiles=quantiles(draws),
+        quantiles=quantiles,
         crps=crps_of_draws(np.ascontiguousarray(draws.T), truth),
         kept=kept,
         among=np.full(len(names), among),

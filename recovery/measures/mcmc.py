@@ -24,6 +24,7 @@ from scipy.special import ndtr
 Array: TypeAlias = NDArray[np.float64]
 
 _NORMAL = NormalDist()
+_ENOUGH = 4096  # replicates that tell how often an indicator flips; of more, an even part is taken
 _FAR = 3.0  # standard errors; beyond, flips are 0.1 % of all
 
 
@@ -91,7 +92,9 @@ class IntervalError:
     ) -> None:
         self._fits, self.ci_prob = fits, ci_prob
         self._end, self._between = _ends(ci_prob)
-        self._reach = _FAR * self._end * fits.spread
+        self._step = max(1, fits.spread.size // _ENOUGH)
+        self._error = self._end * fits.spread[:: self._step]
+        self._reach = _FAR * self._error
         self._lower, self._upper, self._truth = lower, upper, truth
 
     @cached_property
@@ -100,11 +103,16 @@ class IntervalError:
         return self.flips(self._lower, self._truth), self.flips(self._upper, self._truth)
 
     def flips(self, end: Array, point: Array | float) -> float:
-        """Return what flips the indicator that an end of the interval lies beyond a point."""
-        gap = end - point
+        """Return what flips the indicator that an end of the interval lies beyond a point.
+
+        Of more than 8,000 replicates it is that of every second, third, ... one, times so many.
+        """
+        end = end[:: self._step]
+        gap = end - (point[:: self._step] if isinstance(point, np.ndarray) else point)
         near = np.flatnonzero(np.abs(gap, out=gap) < self._reach)
-        stays = ndtr(gap.take(near) / self._fits.spread.take(near) / self._end)
-        return float((stays - stays * stays).sum()) * self._fits.filled
+        stays = ndtr(gap.take(near) / self._error.take(near))
+        whole = self._fits.spread.size / max(gap.size, 1) * self._fits.filled
+        return float((stays - stays * stays).sum()) * whole
 
     def by_width(self) -> float:
         """Return what the errors of the ends do to their distance."""

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
+from recovery.report.agreement import agreement_section
 from recovery.report.decided import decided_section
 from recovery.report.document import Figure, Report, Section, Text
-from recovery.report.fits import (
-    convergence_section,
-    cost_section,
-    failures_section,
-    flagged_section,
-)
+from recovery.report.failures import failures_section
+from recovery.report.fits import convergence_section, cost_section
 from recovery.report.fixed import fixed_section
+from recovery.report.flagged import flagged_section
 from recovery.report.guide import files_section, guide_section
 from recovery.report.headline import sentences, tiles
+from recovery.report.mcmc_error import mcmc_section
 from recovery.report.origin import design_section, provenance_section
 from recovery.report.over_prior import prior_section
 from recovery.report.predictions import predictions_section
@@ -37,12 +36,14 @@ def report_content(view: View, figures: Sequence[Figure]) -> Report:
         soundness_section(view, tests),
         decided_section(view),
         prior_section(view),
+        agreement_section(view),
         fixed_section(view),
         predictions_section(view),
         _figures_section(figures),
         convergence_section(view),
         flagged_section(view),
         failures_section(view),
+        mcmc_section(view),
         cost_section(view),
         savings_section(view),
         guide_section(),

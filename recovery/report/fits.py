@@ -1,15 +1,12 @@
-"""The fits themselves: convergence per cell, flagged ones, failed ones, and what they cost."""
+"""The fits themselves: how they converged, and what they cost."""
 
 from collections import Counter
 
-import numpy as np
 import pandas as pd
 
-from recovery.record import FITTED
-from recovery.report.document import Block, Cell, Code, Column, Facts, Section, Table, Text, row
-from recovery.report.measured import PERCENT, axis_columns, coverage_cell, names
+from recovery.report.document import Block, Cell, Column, Facts, Section, Table, Text, row
+from recovery.report.measured import axis_columns
 from recovery.report.text import (
-    MISSING,
     count,
     level,
     number,
@@ -20,8 +17,6 @@ from recovery.report.text import (
 from recovery.report.view import MODES, View
 from recovery.thresholds import THRESHOLDS
 
-_GROUPS_SHOWN = 20
-
 
 def convergence_section(view: View) -> Section:
     """Return the section on diagnostics: counts of flags, and the worst values per cell."""
@@ -30,7 +25,7 @@ def convergence_section(view: View) -> Section:
     for position, record in enumerate(_records(frame, len(view.results.axes) + 1)):
         rows.append(
             row(
-                *_cell_names(view, position),
+                *cell_names(view, position),
                 *(level(int(record[name])) for name in ("n_planned", "n", "n_ok")),
                 _count_cell(record["n_failed"], "bad"),
                 _count_cell(record["n_flagged"], "warn"),
@@ -39,7 +34,7 @@ def convergence_section(view: View) -> Section:
             )
         )
     columns = (
-        *_cell_columns(view),
+        *cell_columns(view),
         Column("planned"),
         Column("n", hint="replicates with a record"),
         Column("n ok", hint="complete fits"),
@@ -107,126 +102,12 @@ def _count_cell(value: float, tone: str) -> Cell:
     return Cell(level(int(value)), "bad" if tone == "bad" else "warn")
 
 
-def flagged_section(view: View) -> Section | None:
-    """Return the measures with and without flagged fits, in the cells that have some."""
-    flagged = set(view.fits["position"][view.fits["flagged"]].unique().tolist())
-    if not flagged:
-        return None
-    clean = {(m.position, m.parameter): m for m in view.measures("clean")}
-    rows = []
-    for m in view.all_fits:
-        if m.position not in flagged or m.kind not in FITTED:
-            continue
-        without = clean.get((m.position, m.parameter))
-        rows.append(
-            row(
-                names(view, m)[0],
-                MODES.get(view.modes[m.position], ""),
-                *names(view, m)[1:],
-                coverage_cell(view, m),
-                coverage_cell(view, without) if without else MISSING,
-                with_error(*m["bias"][:2]),
-                with_error(*without["bias"][:2]) if without else MISSING,
-                level(m["bias"].n),
-                level(without["bias"].n if without else 0),
-            )
-        )
-    columns = (
-        Column("parameter", numeric=False),
-        *_cell_columns(view),
-        Column(f"coverage {PERCENT}"),
-        Column("coverage, without"),
-        Column("bias"),
-        Column("bias, without"),
-        Column("n"),
-        Column("n, without"),
-    )
-    text = Text(
-        "All other tables include flagged fits. Leaving them out can mislead as well: fits are "
-        "often flagged because of the data they met, so what is left is a choice of easy data. "
-        "Where the two would lead to different conclusions, trust neither."
-    )
-    table = Table("With and without flagged fits, in cells that have some.", columns, tuple(rows))
-    return Section("flagged", "With and without flagged fits", (text, table))
-
-
-def failures_section(view: View) -> Section:
-    """Return the failures by error, each with its first traceback."""
-    places = np.flatnonzero(~view.fits["ok"].to_numpy(bool))
-    number_failed, total = len(places), len(view.fits)
-    if not number_failed:
-        text = Text(f"None of {count(total, 'replicate')} failed.")
-        return Section("failures", "Failures", (text, *_quantities(view)), brief=True)
-    failures = [view.results.columns.failures.get(place, (None,) * 3) for place in places.tolist()]
-    frame = pd.DataFrame(failures, columns=["stage", "error", "traceback"])
-    frame["key"] = view.results.keys(places)
-    frame["cell"] = view.replicate_positions[places]
-    groups = sorted(
-        frame.groupby(["stage", "error"], sort=False, dropna=False),
-        key=lambda group: -len(group[1]),
-    )
-    columns = (
-        Column("error", numeric=False),
-        Column("while", numeric=False),
-        Column("replicates"),
-        Column("cells"),
-        Column("first key", numeric=False),
-    )
-    rows, codes = [], []
-    for group_name, group in groups:
-        assert isinstance(group_name, tuple)  # the keys of two columns are pairs
-        stage, error = (plain(part) for part in group_name)
-        first = group.iloc[0]
-        rows.append(
-            row(
-                Cell(error, "bad"),
-                stage,
-                level(len(group)),
-                level(group["cell"].nunique()),
-                plain(first["key"]),
-            )
-        )
-        codes.append(Code(f"First traceback: {error[:120]}", plain(first["traceback"], lines=True)))
-    blocks: list[Block] = [
-        Text(
-            f"{number_failed} of {count(total, 'replicate')} failed, with "
-            f"{count(len(groups), 'different error')}. They are in no measure; where failing "
-            "depends on the data, the measures describe the easier data only.",
-            "bad",
-        ),
-        Table("Failures by error.", columns, tuple(rows), shown=_GROUPS_SHOWN),
-        *codes,
-        *_quantities(view),
-    ]
-    return Section("failures", "Failures", tuple(blocks), brief=True)
-
-
-def _quantities(view: View) -> list[Block]:
-    """Say which test quantities could not be had, in how many fits that are complete all the same.
-
-    Their fits are in every other measure.
-    """
-    frame = view.own(view.results.quantity_failures)
-    found: list[Block] = []
-    for name, group in frame.groupby("quantity", sort=False):
-        first = group.sort_values("n", ascending=False, kind="stable").iloc[0]
-        lost, errors = int(group["n"].sum()), group["error"].nunique()
-        text = (
-            f"Test quantity {plain(name)} failed in {lost:,} of {count(view.n_ok, 'complete fit')}"
-            f" ({plain(first['error'])}"
-            + (f", and {count(errors - 1, 'other error')}" if errors > 1 else "")
-            + "). Its ranks and measures are of the others."
-        )
-        found.append(Text(text, "warn"))
-    return found
-
-
 def cost_section(view: View) -> Section:
     """Return the cost per cell, and the compilations."""
     frame = view.cost
     rows = [
         row(
-            *_cell_names(view, position),
+            *cell_names(view, position),
             level(int(record["n_ok"])),
             *(seconds(record[name]) for name in ("simulate_s", "sample_s", "rest_s")),
             with_error(record["wall_s"], record["wall_s_mcse"]),
@@ -238,7 +119,7 @@ def cost_section(view: View) -> Section:
         for position, record in enumerate(_records(frame, len(view.results.axes) + 1))
     ]
     columns = (
-        *_cell_columns(view),
+        *cell_columns(view),
         Column("n ok"),
         Column("simulate"),
         Column("sample"),
@@ -277,11 +158,13 @@ def _compilations(view: View) -> list[Block]:
     return [text, Facts(tuple(pairs))]
 
 
-def _cell_columns(view: View) -> tuple[Column, ...]:
+def cell_columns(view: View) -> tuple[Column, ...]:
+    """Return the columns that name a cell."""
     return Column("truth mode", numeric=False), *axis_columns(view)
 
 
-def _cell_names(view: View, position: int) -> tuple[str, ...]:
+def cell_names(view: View, position: int) -> tuple[str, ...]:
+    """Return the truth mode and the swept levels of a cell, as text."""
     return MODES.get(view.modes[position], ""), *view.levels[position]
 
 

@@ -8,6 +8,7 @@ _FILES = (
     ("tables/measures.csv", "every measure of every parameter and cell, at four interval levels"),
     ("tables/diagnostics.csv", "fits, failures and worst diagnostics per cell"),
     ("tables/cost.csv", "time, gradient evaluations and efficiency per cell"),
+    ("tables/calibration.csv", "the test of every rank histogram, with adjusted p values"),
     ("tables/sensitivity.csv", "what each measure is without flagged fits, with the difference"),
     ("plots/", "every figure as SVG and PNG"),
     ("manifest.json", "design, seeds, settings, versions, machine"),

@@ -23,8 +23,8 @@ from recovery.thresholds import THRESHOLDS
 _CONFLICT = (
     " In that cell truth and prior are in conflict, which can lower coverage even for an exact "
     "posterior. The sampler may also have missed the part of the posterior around the truth, even "
-    "where all chains agree. This report cannot tell the two apart, and truth mode prior does not "
-    "visit truths as far out."
+    "where all chains agree. Coverage alone cannot tell the two apart, and truth mode prior does "
+    "not visit truths as far out; the density at the truth, cell by cell below, is a hint."
 )
 _FIXED = (
     " With a fixed truth that alone does not show a fault, nor rule one out; truth mode prior "

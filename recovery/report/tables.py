@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recovery.report.text import plain
-from recovery.report.view import CI_PROB, View
+from recovery.report.view import View
 
 # A spreadsheet takes a cell that begins so for a formula; the wide forms count in some of them.
 _FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001  (the wide forms are meant)
@@ -33,7 +33,8 @@ def csv_tables(view: View) -> dict[str, str]:
         "measures.csv": to_csv(view.table),
         "diagnostics.csv": to_csv(view.diagnostics),
         "cost.csv": to_csv(view.cost),
-        "sensitivity.csv": to_csv(view.results.sensitivity((CI_PROB,))),
+        "sensitivity.csv": to_csv(view.sensitivity),
+        "calibration.csv": to_csv(view.results.calibration()),
     }
 
 

@@ -23,6 +23,7 @@ MODES = {"fixed": "fixed truth", "prior": "truth drawn from the prior"}
 PRIOR_DRAWS = 4000
 """How many draws a prior is known by; the engine's own number, which is out of reach from here."""
 
+_MEASURED = ("parameter", "measure", "estimate", "mcse", "n", "mcmc_share")
 _FAR_OUT_SDS = 3.0
 _FAR_OUT_TAIL = 0.01
 _MOST = 0.5
@@ -134,12 +135,12 @@ class View:
         frame = self.table if fits == "all" else self.results.measures((CI_PROB,), fits)
         own = self.own(frame)
         found: dict[tuple[int, str], dict[str, Measured]] = {}
-        columns = [own[c].tolist() for c in ("parameter", "measure", "estimate", "mcse", "n")]
-        for position, parameter, measure, estimate, mcse, n in zip(
+        columns = [own[c].tolist() for c in _MEASURED]
+        for position, parameter, measure, estimate, mcse, n, mcmc_share in zip(
             self.positions(frame), *columns, strict=True
         ):
             values = found.setdefault((position, parameter), {})
-            values[measure] = Measured(float(estimate), float(mcse), int(n))
+            values[measure] = Measured(float(estimate), float(mcse), int(n), float(mcmc_share))
         order = {parameter: i for i, parameter in enumerate(self.kinds)}
         return [
             Measures(position, parameter, self.kinds[parameter], values)
@@ -147,6 +148,11 @@ class View:
                 found.items(), key=lambda item: (order[item[0][1]], item[0][0])
             )
         ]
+
+    @cached_property
+    def sensitivity(self) -> pd.DataFrame:
+        """What flagged fits change, see `Results.sensitivity`, at the level of the report."""
+        return self.results.sensitivity((CI_PROB,))
 
     @cached_property
     def all_fits(self) -> list[Measures]:

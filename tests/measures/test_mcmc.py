@@ -158,3 +158,19 @@ class TestClosedForm:
         variance = found["coverage_90"].mcse ** 2
         assert found["coverage_90"].mcmc_share == pytest.approx(0.25 / self.N / variance)
         assert found["miss_right_90"].mcmc_share == 0
+
+    def test_of_very_many_replicates_an_even_part_tells_how_often_indicators_flip(self) -> None:
+        """40,000 fits against ten cells of 4,000 of them: each is known to some 5 %."""
+        rng = np.random.default_rng(8)
+        mean, n = rng.normal(size=40_000), 40_000
+        ess = np.full(n, 200.0)
+
+        def share(part: slice) -> float:
+            ends = mean[part] - 1.645, mean[part] + 1.645
+            sd, truth = np.ones(len(mean[part])), np.zeros(len(mean[part]))
+            return performance(
+                mean[part], sd, truth, {0.9: ends}, mcse_mean=sd, ess_tail=ess[part]
+            )["coverage_90"].mcmc_share
+
+        parts = [share(slice(start, start + 4000)) for start in range(0, n, 4000)]
+        assert share(slice(None)) == pytest.approx(np.mean(parts), rel=0.2)

@@ -227,7 +227,7 @@ def test_a_coverage_of_very_many_fits_has_the_decimals_that_they_tell(make, monk
     assert tiles["Lowest coverage for its n, truth drawn from the prior"].value == "0.902"
 
 
-CANNOT_TELL = "This report cannot tell the two apart"
+CANNOT_TELL = "Coverage alone cannot tell the two apart"
 NOR_RULE_OUT = (
     "that alone does not show a fault, nor rule one out; truth mode prior tests the sampler"
 )

@@ -31,6 +31,10 @@ frames: list[pd.DataFrame] = [
     results.measures(ci_probs=(0.9,), fits="clean"),
     results.diagnostics(),
     results.cost(),
+    results.sensitivity(),
+    results.coverage_bounds((0.9,)),
+    results.relative_precision(),
+    results.pairs(["b"]),
 ]
 dims = results.to_xarray().dims
 measured: Measured = coverage(np.zeros(3), np.ones(3), np.ones(3))

@@ -1,8 +1,4 @@
-"""Exact samplers, sound and faulty, and a tiny scenario, for tests without compiling anything.
-
-The posterior of a regression with known noise is normal in closed form, so its draws can be had
-in microseconds and what a sweep must find is known exactly.
-"""
+"""A regression with known noise, whose posterior is normal in closed form, and its sampler."""
 
 from dataclasses import dataclass
 
@@ -13,8 +9,9 @@ from recovery.design import Settings
 from recovery.engine.problem import CheckedProblem
 from recovery.engine.samplers import Fit, Target
 from recovery.engine.structure import Simulated
-from recovery.record import Floats, Sampling
+from recovery.record import Floats
 from recovery.scenario import Problem, scenario
+from recovery.testing.normal import exact_fit, normal_draws
 
 
 @scenario
@@ -87,22 +84,8 @@ class ExactDensity:
     def fit(self, simulated: Simulated, settings: Settings, seed: int) -> Fit:
         """Draw from the exact posterior, or from a flawed copy of it."""
         mean, covariance = self.posterior(simulated)
-        sd = np.sqrt(np.diag(covariance))
-        rng = np.random.default_rng(seed)
-        standard = rng.normal(size=(settings.chains, settings.draws, len(mean)))
-        factor = np.linalg.cholesky(covariance) * self._sampler.sd_factor
-        betas = mean + self._sampler.shift * sd + standard @ factor.T
+        mean = mean + self._sampler.shift * np.sqrt(np.diag(covariance))
+        covariance = covariance * self._sampler.sd_factor**2
+        betas = normal_draws(mean, covariance, settings, np.random.default_rng(seed))
         draws = {"betas": betas, "total": betas.sum(axis=-1)}
-        recorded = {name: draws[name] for name in self._target.problem.recorded}
-        sampling = Sampling(
-            sampler=self._sampler.name,
-            chains=settings.chains,
-            draws=settings.draws,
-            tune=0,
-            divergences=0,
-            reached_max_treedepth=0,
-            tree_depth_max=0,
-            acceptance_rate=1.0,
-            gradient_evaluations=settings.chains * settings.draws,
-        )
-        return Fit(recorded, sampling, sample_s=1e-6)
+        return exact_fit(self._sampler.name, draws, self._target.problem.recorded, settings)

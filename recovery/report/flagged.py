@@ -1,0 +1,88 @@
+"""What flagged fits change: every measure with and without them."""
+
+from recovery.record import FITTED
+from recovery.report.document import Cell, Column, Section, Table, Text, row
+from recovery.report.fits import cell_columns, cell_names
+from recovery.report.measured import PERCENT, coverage_cell
+from recovery.report.text import MISSING, level, plain, with_error
+from recovery.report.view import CI_PROB, View
+
+_CLEAR = 1.96  # Monte Carlo standard errors from which a difference is marked
+
+
+def flagged_section(view: View) -> Section | None:
+    """Return the measures with and without flagged fits, in the cells that have some."""
+    flagged = set(view.fits["position"][view.fits["flagged"]].unique().tolist())
+    if not flagged:
+        return None
+    clean = {(m.position, m.parameter): m for m in view.measures("clean")}
+    change = _changes(view)
+    rows = []
+    for m in view.all_fits:
+        if m.position not in flagged or m.kind not in FITTED:
+            continue
+        key = m.position, m.parameter
+        without = clean.get(key)
+        rows.append(
+            row(
+                plain(m.parameter),
+                *cell_names(view, m.position),
+                coverage_cell(view, m),
+                coverage_cell(view, without) if without else MISSING,
+                _change(change.get((*key, f"coverage_{100 * CI_PROB:g}"))),
+                with_error(*m["bias"][:2]),
+                with_error(*without["bias"][:2]) if without else MISSING,
+                _change(change.get((*key, "bias"))),
+                level(m["bias"].n),
+                level(without["bias"].n if without else 0),
+            )
+        )
+    columns = (
+        Column("parameter", numeric=False),
+        *cell_columns(view),
+        Column(f"coverage {PERCENT}"),
+        Column("coverage, without"),
+        Column("change", hint="coverage without flagged fits less coverage with them"),
+        Column("bias"),
+        Column("bias, without"),
+        Column("change of bias"),
+        Column("n"),
+        Column("n, without"),
+    )
+    text = Text(
+        "All other tables include flagged fits. Leaving them out can mislead as well: fits are "
+        "often flagged because of the data they met, so what is left is a choice of easy data. "
+        "Where the two would lead to different conclusions, trust neither."
+    )
+    table = Table(
+        "With and without flagged fits, in cells that have some.",
+        columns,
+        tuple(rows),
+        (
+            "The standard error of a change counts that both rest on the same clean fits. A change "
+            "of more than 1.96 of them is marked !. All measures are in tables/sensitivity.csv.",
+        ),
+    )
+    return Section("flagged", "With and without flagged fits", (text, table))
+
+
+def _changes(view: View) -> dict[tuple[int, str, str], tuple[float, float]]:
+    """Return difference and its standard error by cell, parameter and measure."""
+    frame = view.sensitivity
+    own = view.own(frame)
+    columns = (own[c].tolist() for c in ("parameter", "measure", "difference", "mcse"))
+    return {
+        (position, parameter, measure): (float(difference), float(mcse))
+        for position, parameter, measure, difference, mcse in zip(
+            view.positions(frame), *columns, strict=True
+        )
+    }
+
+
+def _change(found: tuple[float, float] | None) -> Cell:
+    if found is None:
+        return Cell(MISSING)
+    difference, mcse = found
+    clear = mcse > 0 and abs(difference) > _CLEAR * mcse
+    text = with_error(difference, mcse)
+    return Cell(f"{text} !", "warn") if clear else Cell(text)
