@@ -32,6 +32,7 @@ def prior_section(view: View) -> Section | None:
         "The truth of each replicate is a draw from the prior. Averaged over the prior, "
         f"{PERCENT} intervals of an exact posterior hold the truth in {PERCENT} of replicates, so "
         "a departure here speaks of the sampler, or of a simulator and a fitted model that differ."
+        + (" Here they do: the data come from another model." if view.generated else "")
     )
     blocks = text, _prior_table(view, rows)
     return Section("recovery-prior", "Recovery over the prior", blocks, brief=True)

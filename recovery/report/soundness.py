@@ -9,6 +9,14 @@ from recovery.report.measured import axis_columns
 from recovery.report.text import MISSING, count, level, number, plain, probability
 from recovery.report.view import PREDICTED, View
 
+_LOOK = (
+    "look at the sampler's diagnostics first (or at what an approximation leaves out), then for a "
+    "difference between simulator and fitted model."
+)
+_MISSPECIFIED = (
+    "the data come from another model than the one that is fitted, and this is what that does to "
+    "its posteriors, if the sampler is sound; fit the model to data of its own to see that."
+)
 _FEW = 200  # ranks, up to which a posterior 20 % too narrow or too wide is often not seen
 
 
@@ -45,8 +53,8 @@ def verdict_text(view: View, tests: list[RankTest]) -> Text:
         f"Truth drawn from the prior: ranks are not uniform in {len(rejected)} of "
         f"{count(len(tests), 'test')} (exact simultaneous band, Holm over all of them at "
         f"{100 * ALPHA:g} %), most clearly for {plain(worst.parameter)}{where}. The posteriors "
-        "there are not those of the model that simulated the data: look at the sampler's "
-        "diagnostics first, then for a difference between simulator and fitted model."
+        "there are not those of the model that simulated the data: "
+        + (_MISSPECIFIED if view.generated else _LOOK)
         + _other_causes(view),
         "bad",
     )

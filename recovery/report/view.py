@@ -192,6 +192,11 @@ class View:
         *levels, _ = self._keys(self.cells.iloc[[position]])[0]
         return self._positions.get((*levels, "prior"))
 
+    @property
+    def generated(self) -> bool:
+        """Whether data come from another model than the one that is fitted."""
+        return any("generator" in problem for problem in self.results.problems.values())
+
     @cached_property
     def untested(self) -> list[tuple[int, str, str]]:
         """Cell, parameter and reason where there is no rank that could be tested."""
