@@ -16,11 +16,19 @@ def typed(trials: int = 10) -> Problem:
     """Build a problem."""
     with pm.Model() as model:
         pm.Normal("y", pm.Normal("b"), 1, shape=trials)
-    return Problem(model, observed="y", truth={"b": 1.0}, covariates={}, predict={})
+    return Problem(
+        model,
+        observed="y",
+        truth={"b": 1.0},
+        covariates={},
+        predict={},
+        quantities={"square": lambda p, d: p["b"] ** 2, "one": "log_likelihood[y, 0]"},
+    )
 
 
 a_scenario: Scenario = typed
 sweep: Sweep = Sweep(typed, {"trials": [10, 20]}, replicates=5, truth="both", seed=1)
+growing: Sweep = Sweep(typed, truth="prior", stop_when="decided", margin=0.04)
 results: Results = sweep.run("out", workers=2, fresh=False, progress=False)
 again: Results = Results(Path("out"))
 frames: list[pd.DataFrame] = [
@@ -35,6 +43,8 @@ frames: list[pd.DataFrame] = [
     results.coverage_bounds((0.9,)),
     results.relative_precision(),
     results.pairs(["b"]),
+    results.calibration("clean"),
+    results.quantity_failures,
 ]
 dims = results.to_xarray().dims
 measured: Measured = coverage(np.zeros(3), np.ones(3), np.ones(3))
