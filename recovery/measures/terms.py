@@ -87,7 +87,8 @@ class Terms(NamedTuple):
             noise = self.end_noise(ends)
         else:
             return Measured(estimate, mcse, n)
-        return Measured(estimate, mcse, n, min(1.0, float((self.scale / n / mcse) ** 2 * noise)))
+        share = float((self.scale / n / mcse) ** 2 * noise)
+        return Measured(estimate, mcse, n, 1.0 if share > 1 else share)
 
 
 UNDEFINED = Terms(np.empty(0))

@@ -69,7 +69,7 @@ def test_the_number_of_new_observations_compiles_nothing() -> None:
     records = [run_replicate(replicate, workshop) for replicate in design]
     assert {str(record.status) for record in records} == {"ok"}
     kinds = [c.kind for record in records for c in record.compilations]
-    assert sorted(kinds) == ["covariates", "density", "predictor", "simulator"]
+    assert sorted(kinds) == ["covariates", "density", "predictor", "quantities", "simulator"]
 
 
 def plants_predictor() -> tuple[Any, Any]:

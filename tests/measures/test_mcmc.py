@@ -149,15 +149,24 @@ class TestClosedForm:
             assert value[:3] == pytest.approx(every[name][:3], nan_ok=True), name
 
     def test_an_end_far_from_the_truth_flips_nothing_and_one_upon_it_half_the_time(self) -> None:
-        far = {"intervals": {0.9: (np.full(self.N, -9.0), np.full(self.N, 9.0))}}
+        lower, upper = np.full(self.N, -9.0), np.full(self.N, 9.0)
+        lower[0] = 8.0  # the one miss, and far from a hit
+        far = {"intervals": {0.9: (lower, upper)}}
         _, found = self.found(lambda given: given.update(far))
         assert found["coverage_90"].mcmc_share == 0
-        upon = {"intervals": {0.9: (np.zeros(self.N), np.full(self.N, 9.0))}}
+        lower[1] = 0.0  # the truth
+        upon = {"intervals": {0.9: (lower, upper)}}
         _, found = self.found(lambda given: given.update(upon))
-        # p (1 - p) = 1/4 in each of n fits, over n^2 times the Jeffreys variance of a share of 1.
+        # p (1 - p) = 1/4 in one of n fits, over n^2 times the variance of the share.
         variance = found["coverage_90"].mcse ** 2
-        assert found["coverage_90"].mcmc_share == pytest.approx(0.25 / self.N / variance)
-        assert found["miss_right_90"].mcmc_share == 0
+        assert found["coverage_90"].mcmc_share == pytest.approx(0.25 / self.N**2 / variance)
+
+    def test_a_share_of_none_or_all_has_no_variance_to_have_a_share_of(self) -> None:
+        every = {"intervals": {0.9: (np.full(self.N, -9.0), np.full(self.N, 9.0))}}
+        _, found = self.found(lambda given: given.update(every))
+        for name in ("coverage_90", "miss_left_90", "miss_right_90"):
+            assert math.isnan(found[name].mcmc_share)
+            assert found[name].mcse > 0
 
     def test_of_very_many_replicates_an_even_part_tells_how_often_indicators_flip(self) -> None:
         """40,000 fits against ten cells of 4,000 of them: each is known to some 5 %."""

@@ -319,10 +319,21 @@ def test_ranks_of_posteriors_far_too_narrow_are_shown_to_leave_the_band(frames):
     assert plot_rank_ecdf(estimates, "a").get_title() == "a\n3 of 3 cells leave the band"
 
 
-def test_a_rank_above_the_number_of_draws_is_refused(frames):
+def test_a_pit_outside_0_to_1_and_a_scale_of_no_draws_are_refused(frames):
     estimates = frames({"trials": [50]}, ["a"]).estimates
-    with pytest.raises(ValueError, match=r"ranks among 10 draws lie in 0\.\.10"):
-        plot_rank_ecdf(estimates, "a", n_draws=10)
+    with pytest.raises(ValueError, match="n_draws: 0 is not allowed"):
+        plot_rank_ecdf(estimates, "a", n_draws=0)
+    estimates["pit"] += 0.5
+    with pytest.raises(ValueError, match=r"a pit lies outside \(0, 1\)"):
+        plot_rank_ecdf(estimates, "a")
+
+
+def test_ranks_are_shown_on_any_scale(frames):
+    estimates = frames({"trials": [50]}, ["a"], replicates=60).estimates
+    ax = plot_rank_histogram(estimates, "a", n_draws=9)
+    bars = [bar for bar in ax.patches if bar.get_width() == 1 and bar.get_x() % 1 == 0.5]
+    assert len(bars) == 10
+    assert sum(bar.get_height() for bar in bars) == 60
 
 
 def test_the_bars_of_a_rank_histogram_count_every_rank_once(frames):

@@ -158,7 +158,7 @@ class Run:
             "rank": rank,
             "ranked_among": among,
             "pit": pit,
-            "kept_draws": kept,
+            "kept_draws": kept[:, known],
         }  # fmt: skip
         self.edit(made)
         return Estimates(**made)

@@ -67,8 +67,8 @@ def test_every_file_of_the_layout_exists_and_is_returned(make, two_figures):
         "manifest.json",
         "plots/first.png", "plots/first.svg", "plots/second.png", "plots/second.svg",
         "report.html", "report.md",
-        "tables/cost.csv", "tables/diagnostics.csv", "tables/measures.csv",
-        "tables/sensitivity.csv",
+        "tables/calibration.csv", "tables/cost.csv", "tables/diagnostics.csv",
+        "tables/measures.csv", "tables/sensitivity.csv",
     ]  # fmt: skip
     assert sorted(p.relative_to(results.folder).as_posix() for p in paths) == sorted(
         contents(results.folder)
@@ -286,7 +286,8 @@ def test_every_row_of_a_long_table_is_in_the_page_and_the_fold_says_how_many(mak
     write_report(results, [])
     text = (results.folder / "report.html").read_text(encoding="utf-8")
     section = text.partition('<section id="recovery-fixed">')[2].partition("</section>")[0]
-    assert section.count("<tr>") == 200 + 2
+    # A row per cell says what it shows; each of the two tables is folded and has two heads.
+    assert section.count("<tr>") == 100 + 2 + 200 + 2
     assert f"{200 - ROWS_SHOWN} more rows" in section
     markdown = (results.folder / "report.md").read_text(encoding="utf-8")
     assert "The first 60 of 200 rows" in markdown
