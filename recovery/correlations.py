@@ -11,7 +11,7 @@ from recovery.blocks import Block, Integers
 from recovery.columns import Columns
 from recovery.errors import SettingsError, StoreDamaged
 from recovery.measures import pair_recovery
-from recovery.record import Floats
+from recovery.record import KEPT_DRAWS, Floats
 from recovery.store import Store
 
 MOST_PARAMETERS: Final = 100
@@ -125,7 +125,7 @@ def _kept(
     for number, block in enumerate(fits):
         owner[block.rows] = number
     widest = max((int(block.fitted.sum()) for block in fits), default=1)
-    most = max(1, _NUMBERS // (100 * max(widest, 1)))
+    most = max(1, _NUMBERS // (KEPT_DRAWS * max(widest, 1)))
     newest = int(columns.id.max(initial=0))
     for chunk in store.chunks(_KEPT, (position, newest), most):
         # Fits that ended early may have kept fewer draws than others.

@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from recovery.scenario import LOG_LIKELIHOOD, LOG_POSTERIOR, LOG_PRIOR
+
 Floats = NDArray[np.float64]
 
 # Quantile probabilities kept of every posterior: each half per cent, and the far tails.
@@ -18,6 +20,9 @@ FITTED: Final = ("parameter", "deterministic")
 """Kinds of what a fit has draws of."""
 QUANTITY: Final = "quantity"
 """Kind of the test quantities, which are known by the kept draws only."""
+BUILT_IN: Final = (LOG_LIKELIHOOD, LOG_PRIOR, LOG_POSTERIOR)
+JOINT: Final = " (joint)"
+"""What is added to the name of a built-in quantity that a variable has already."""
 
 
 class Status(StrEnum):
@@ -92,7 +97,11 @@ class Estimates:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What the sampler did; `gradient_evaluations` counts warm-up too."""
+    """What the sampler did; `gradient_evaluations` counts warm-up too.
+
+    Of an approximation, `tune` counts the optimiser's iterations, and all its independent draws
+    are one chain.
+    """
 
     sampler: str
     chains: int
@@ -126,6 +135,15 @@ class Failure:
     stage: Stage
     error: str
     traceback: str
+
+
+def built_in(name: str, kind: str) -> str:
+    """Return which built-in test quantity an estimate is, or an empty string.
+
+    Where a variable of the model has the name of one, the quantity is called ``... (joint)``.
+    """
+    plain = name.removesuffix(JOINT)
+    return plain if kind == QUANTITY and plain in BUILT_IN else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from recovery.cells import cell_table, convergence, costs, prior_table
 from recovery.columns import Columns
 from recovery.comparisons import bounds, contrasts, gains
 from recovery.correlations import correlations
+from recovery.design import SAMPLER_AXES
 from recovery.errors import SettingsError, StoreConflict
 from recovery.rank_tests import RankTest, rank_tests
 from recovery.record import QUANTILE_GRID, Floats
@@ -113,8 +114,9 @@ class Results:
 
         ``r_hat_max``, ``ess_bulk_min`` and ``ess_tail_min`` are over the fitted parameters;
         ``ess_bulk_per_s`` and ``ess_bulk_per_gradient`` use the smallest bulk ESS, and gradient
-        evaluations count warm-up. ``draws`` are those kept per chain. ``flags`` names the
-        thresholds a fit has crossed.
+        evaluations count warm-up. ``draws`` are those kept per chain; an approximation has one
+        chain, and its optimiser's iterations under ``tune``. ``flags`` names the thresholds a
+        fit has crossed.
         """
         with self._opened() as store:
             frame = replicate_rows(self.columns, self.fits, store, self.keys)
@@ -272,7 +274,7 @@ class Results:
         """Test whether the ranks of truths drawn from the prior are uniform, see `rank_tests`."""
         keep = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
         # Cells of a swept sampler setting share their data sets.
-        together = "swept" not in self.identity.values()
+        together = all(self.identity.get(axis) != "swept" for axis in SAMPLER_AXES)
         modes = [str(cell["truth_mode"]) for cell in self._cells]
         return rank_tests(self.columns, modes, together=together, keep=keep)
 
@@ -316,7 +318,8 @@ class Results:
 
         Columns: axes, ``truth``, ``parameter``, ``measure``, ``all``, ``clean``, ``difference``
         (all minus clean), ``mcse`` of the difference, which counts that the two share fits,
-        ``n`` and ``n_clean``. Only parameters of cells in which fits are flagged have rows.
+        ``n`` and ``n_clean``. Only parameters of cells in which fits are flagged have rows, and
+        joint coverage has none.
         """
         clean = ~self.fits["flagged"].to_numpy(bool)
         given = Given(self.columns, self._ends(ci_probs), self._cells)
@@ -352,7 +355,8 @@ class Results:
         Parameters
         ----------
         parameters : sequence of str, optional
-            Free scalars such as ``betas[water amount]``; by default all, at most 100.
+            Free scalars such as ``betas[water amount]``; by default all; more than
+            100 are refused.
 
         Returns
         -------

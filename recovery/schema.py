@@ -4,7 +4,7 @@ One row of `replicates` holds all that measures are made of, its estimates as on
 so that a million replicates are read in seconds; what only a new question needs (the whole grid of
 quantiles, the kept draws) lies apart in `posteriors`. Test quantities that were asked for once a
 replicate was done are rows of `supplements`; `quantities` says which each cell has, and whether
-they came `later`.
+some replicates may have been run without them (`later`).
 """
 
 import json

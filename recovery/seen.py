@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.columns import Columns
-from recovery.record import QUANTITY, Floats, Record
-from recovery.scenario import LOG_LIKELIHOOD, LOG_POSTERIOR, LOG_PRIOR
+from recovery.record import QUANTITY, Floats, Record, built_in
 
 CI_PROB: Final = 0.9
 """Level of the intervals whose coverage is to be known."""
@@ -53,14 +52,8 @@ def see(record: Record) -> Seen | None:
 
 def in_every_replicate(names: Sequence[str], kinds: Sequence[str]) -> NDArray[np.bool_]:
     """Say which estimates all replicates of a cell have, whenever they were run."""
-    built_in = (LOG_LIKELIHOOD, LOG_PRIOR, LOG_POSTERIOR)
-    return np.array(
-        [
-            kind != QUANTITY or name.removesuffix(" (joint)") in built_in
-            for name, kind in zip(names, kinds, strict=True)
-        ],
-        dtype=bool,
-    )
+    pairs = zip(names, kinds, strict=True)
+    return np.array([kind != QUANTITY or bool(built_in(name, kind)) for name, kind in pairs], bool)
 
 
 def see_all(columns: Columns, seed: int) -> dict[tuple[int, int], Seen | None]:

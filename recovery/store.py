@@ -131,6 +131,15 @@ class Store:
                     for name, what in named.items()
                 ],
             )
+            # Replicates that are to come will lack what this session does not ask for.
+            for digest, named in (quantities or {}).items():
+                here = self._cells[digest]
+                query = "SELECT name FROM quantities WHERE cell = ?"
+                there = [name for (name,) in connection.execute(query, (here,)).fetchall()]
+                connection.executemany(
+                    "UPDATE quantities SET later = 1 WHERE cell = ? AND name = ?",
+                    [(here, name) for name in there if name not in named],
+                )
             session = connection.execute(
                 "INSERT INTO sessions (provenance) VALUES (?)", (json.dumps(provenance),)
             )
@@ -260,7 +269,7 @@ class Store:
         Parameters
         ----------
         later : bool
-            Only those that were asked for when their cell had replicates already.
+            Only those that some replicates of their cell may lack, being run without them.
         """
         found: dict[str, dict[str, str]] = defaultdict(dict)
         rows = self.rows(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recovery.blocks import Flags, Group
 from recovery.columns import Columns
 from recovery.measures import joint_coverage, performance
-from recovery.record import QUANTITY, Floats
+from recovery.record import Floats, built_in
 from recovery.scenario import LOG_POSTERIOR
 
 _MEASURED: Final = ("mean", "sd", "truth", "crps")
@@ -50,7 +50,7 @@ def summarise(
         known: dict[str, Any] = {name: group.of(column) for name, column in error.items()}
         for name, found in performance(**given.of(group), **known).items():
             yield position, parameter, name, *found
-        if group.kind == QUANTITY and parameter.removesuffix(" (joint)") == LOG_POSTERIOR:
+        if built_in(parameter, group.kind) == LOG_POSTERIOR:
             # The one measure of all parameters of a cell together.
             pit = group.of(columns.column("pit"))
             for prob in sorted(intervals):

@@ -1,14 +1,16 @@
 """Test quantities added later: from the kept draws, with the data simulated again; no refit."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from recovery.design import Cell, Purpose, Replicate
 from recovery.engine.estimate import among_for_quantities, estimate_quantities, failures_of
+from recovery.engine.quantities import asked, expanded_names
 from recovery.engine.replicate import simulate
+from recovery.engine.structure import Simulated
 from recovery.engine.workshop import Workshop
 from recovery.errors import StoreConflict
 from recovery.record import FITTED, QUANTITY
@@ -25,7 +27,7 @@ JOIN replicates r ON r.id = s.replicate JOIN layouts l ON l.id = s.layout
 WHERE r.cell = (SELECT position FROM cells WHERE digest = ?1)
 """
 _REPLICATE: Final = """
-SELECT r.seed, r."index", r.data_digest, r.estimates, l.kinds, p.kept_draws FROM replicates r
+SELECT r.seed, r."index", r.estimates, l.kinds, p.kept_draws FROM replicates r
 JOIN posteriors p ON p.replicate = r.id JOIN layouts l ON l.id = r.layout WHERE r.id = ?
 """
 
@@ -56,13 +58,10 @@ def add_quantities(store: Store, workshop: Workshop, cells: Sequence[Cell]) -> i
     later = store.quantities(later=True)
     added = 0
     for cell in cells:
-        wanted = list(later.get(cell.digest, ()))
         found: list[Supplement] = []
-        for number, names in _missing(store, cell, wanted) if wanted else ():
-            supplement = _supplement(store, workshop, cell, number, names)
-            if supplement is not None:
-                found.append(supplement)
-                added += 1
+        for number, names in _missing(store, workshop, cell, later.get(cell.digest, {})):
+            found.append(_supplement(store, workshop, cell, number, names))
+            added += 1
             if len(found) == _TOGETHER:
                 store.supplement(found)
                 found.clear()
@@ -71,45 +70,59 @@ def add_quantities(store: Store, workshop: Workshop, cells: Sequence[Cell]) -> i
     return added
 
 
-def _missing(store: Store, cell: Cell, wanted: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def _missing(
+    store: Store, workshop: Workshop, cell: Cell, later: Collection[str]
+) -> Iterator[tuple[int, list[str]]]:
     """Go through the complete replicates of a cell that lack quantities, and name these."""
-    there: dict[int, list[str]] = {}
-    known: dict[str, list[str]] = {}
+    problem = workshop.prepare(cell).problem
+    wanted = [name for name in asked(problem) if name in later]
+    if not wanted:
+        return
+    there: dict[int, set[str]] = {}
+    known: dict[str, set[str]] = {}
     for number, names, kinds in store.rows(_THERE, (cell.digest,)):
         if names not in known:
             pairs = zip(json.loads(names), json.loads(kinds), strict=True)
-            known[names] = [name for name, kind in pairs if kind == QUANTITY]
-        there.setdefault(number, []).extend(known[names])
-    for number, names in there.items():
-        # One that was asked for as all pairs of elements has several names.
-        lacking = [w for w in wanted if not any(n == w or n.startswith(f"{w}[") for n in names)]
+            known[names] = {name for name, kind in pairs if kind == QUANTITY}
+        there.setdefault(number, set()).update(known[names])
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number, present in there.items():
+        if not shapes:  # of any replicate: they are alike in a cell
+            truth = _simulated(store, workshop, cell, number).truth
+            shapes = {name: np.shape(truth[name]) for name in problem.recorded}
+            expanded = expanded_names(problem, shapes)
+        lacking = [name for name in wanted if not present.issuperset(expanded[name])]
         if lacking:
             yield number, lacking
 
 
-def _supplement(
-    store: Store, workshop: Workshop, cell: Cell, number: int, names: Sequence[str]
-) -> Supplement | None:
-    prepared = workshop.prepare(cell)
-    asked = [name for name in names if workshop.quantities(prepared).knows(name)]
-    if not asked:
-        return None  # an earlier run asked for it, this one does not
-    ((seed, index, digest, block, kinds, kept),) = store.rows(_REPLICATE, (number,))
+def _simulated(store: Store, workshop: Workshop, cell: Cell, number: int) -> Simulated:
+    """Simulate the data of a replicate again, given its number in the store."""
+    query = 'SELECT seed, "index", data_digest FROM replicates WHERE id = ?'
+    ((seed, index, digest),) = store.rows(query, (number,))
     replicate = Replicate(cell, seed, index)
-    simulated = simulate(replicate, prepared)
+    simulated = simulate(replicate, workshop.prepare(cell))
     if simulated.digest() != digest.hex():
         raise StoreConflict(
             f"{store.folder}: the data of replicate {replicate.key} come out otherwise here than "
             "where they were fitted (other versions, or another machine), so test quantities "
             "cannot be added; add them there, or run again with --fresh"
         )
+    return simulated
+
+
+def _supplement(
+    store: Store, workshop: Workshop, cell: Cell, number: int, names: Sequence[str]
+) -> Supplement:
+    simulated = _simulated(store, workshop, cell, number)
+    ((seed, index, block, kinds, kept),) = store.rows(_REPLICATE, (number,))
     fitted = np.array([kind in FITTED for kind in json.loads(kinds)])
     values = np.frombuffer(block, dtype="<f8").reshape(len(ESTIMATE_COLUMNS), -1)
     sd, ess_bulk, ess_tail = (
         values[ESTIMATE_COLUMNS.index(name)][fitted] for name in ("sd", "ess_bulk", "ess_tail")
     )
     draws = np.frombuffer(kept, dtype="<f8").reshape(-1, np.count_nonzero(fitted))
-    evaluated = workshop.quantities(prepared).evaluate(simulated, draws, asked)
+    evaluated = workshop.quantities(workshop.prepare(cell)).evaluate(simulated, draws, names)
     among = among_for_quantities(sd, ess_bulk, ess_tail, len(draws))
-    estimates = estimate_quantities(evaluated, among, replicate.entropy(Purpose.RANKS))
-    return number, estimates, failures_of(evaluated)
+    entropy = Replicate(cell, seed, index).entropy(Purpose.RANKS)
+    return number, estimate_quantities(evaluated, among, entropy), failures_of(evaluated)

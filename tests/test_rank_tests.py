@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from recovery import Results
+from recovery import Problem, Results, scenario
 from recovery.calibration import uniformity
 from recovery.multiplicity import benjamini_hochberg, holm
 from recovery.ranking import rank_cells
-from recovery.testing import ExactSampler
+from recovery.testing import ExactSampler, line
 
 Run = Callable[..., Results]
 COLUMNS = ["parameter", "kind", "n", "gamma", "threshold", "p_value", "p_holm", "p_bh", "rejected"]
@@ -50,6 +50,26 @@ def test_cells_of_swept_sampler_settings_share_data_and_are_not_tested_together(
 ) -> None:
     frame = run_line({"draws": [100, 200]}, truth="prior", replicates=10).calibration()
     assert frame["draws"].notna().all()
+
+
+def test_a_scenario_may_be_called_swept(run_sweep: Run) -> None:
+    @scenario
+    def swept(trials: int = 10) -> Problem:
+        return line(trials)
+
+    frame = run_sweep(swept, {"trials": [5, 10]}, truth="prior", replicates=5).calibration()
+    assert frame["trials"].isna().sum() == 6
+
+
+def test_joint_coverage_is_a_measure_of_each_cell(run_line: Run) -> None:
+    """Of 300 exact posteriors within 5 standard errors of its level: false alarm 6e-7 each."""
+    results = run_line(truth="prior", replicates=300, draws=300)
+    measures = results.measures()
+    joint = measures[measures["measure"].str.startswith("joint_coverage")]
+    assert set(joint["parameter"]) == {"log_posterior"}
+    assert joint["measure"].tolist() == [f"joint_coverage_{c}" for c in (50, 80, 90, 95)]
+    for level, found in zip((0.5, 0.8, 0.9, 0.95), joint["estimate"], strict=True):
+        assert abs(found - level) < 5 * np.sqrt(level * (1 - level) / 300)
 
 
 def test_without_truths_from_the_prior_there_is_nothing_to_test(run_line: Run) -> None:

@@ -85,6 +85,20 @@ def test_added_one_after_the_other_they_are_the_same(run: Callable[..., Results]
     same(run("later", ASKED, 5), whole)
 
 
+def test_left_out_for_a_while_they_are_filled_in(run: Callable[..., Results]) -> None:
+    whole = run("whole", ASKED, 9)
+    run("later", ASKED, 3)
+    run("later", {}, 6)
+    same(run("later", ASKED, 9), whole)
+
+
+def test_a_name_that_begins_like_another_is_another(run: Callable[..., Results]) -> None:
+    both = {"gap[0]": ratio, "gap": ASKED["gap"]}
+    whole = run("whole", both, 3)
+    run("later", {"gap[0]": ratio}, 3)
+    same(run("later", both, 3), whole)
+
+
 def test_nothing_is_fitted_for_them(
     run: Callable[..., Results], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,12 +1,15 @@
 """What can only be known of a problem once its simulator is compiled."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from recovery.design import TruthMode
 from recovery.engine.problem import Arrays, CheckedProblem
-from recovery.engine.quantities import BUILT_IN, unknown_source
+from recovery.engine.quantities import expanded_names, unknown_source
 from recovery.engine.structure import Structure
 from recovery.errors import ProblemError
+from recovery.record import BUILT_IN, JOINT
 
 
 def check_mode(problem: CheckedProblem, structure: Structure, mode: TruthMode) -> None:
@@ -47,7 +50,7 @@ def check_quantities(problem: CheckedProblem) -> None:
     for name, source in problem.quantities.items():
         if not isinstance(name, str) or not name.strip():
             raise ProblemError(f"{problem.where}: quantities: {name!r} is no name; give some text")
-        if name in BUILT_IN or name in problem.recorded:
+        if name.removesuffix(JOINT) in BUILT_IN or name in problem.recorded:
             raise ProblemError(
                 f"{problem.where}: quantities: {name!r} is tested already under that name; give "
                 "yours another"
@@ -55,6 +58,40 @@ def check_quantities(problem: CheckedProblem) -> None:
         reason = "" if callable(source) else unknown_source(source, problem)
         if reason:
             raise ProblemError(f"{problem.where}: quantities: {name!r} is {source!r}; {reason}")
+
+
+_MOST_QUANTITIES = 500  # each is ranked in each fit
+
+
+def check_quantity_names(problem: CheckedProblem, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Check that all that is estimated will have names of its own, now that shapes are known.
+
+    Raises
+    ------
+    ProblemError
+        Naming the quantity.
+    """
+    labels = {label for name in problem.recorded for label in problem.labels(name, shapes[name])}
+    found = expanded_names(problem, shapes)
+    for key, names in found.items():
+        if not names:
+            raise ProblemError(
+                f"{problem.where}: quantities: {key!r} is of pairs of elements, and there is only "
+                "one; leave it out, or name a variable of two or more"
+            )
+        for name in names:
+            if name in labels or (problem.predict and name.startswith("predicted ")):
+                raise ProblemError(
+                    f"{problem.where}: quantities: {name!r} is the name of something else that is "
+                    "estimated; give yours another"
+                )
+        labels.update(names)
+    count = sum(map(len, found.values()))
+    if count > _MOST_QUANTITIES:
+        raise ProblemError(
+            f"{problem.where}: quantities: {count} in all, and {_MOST_QUANTITIES} are allowed; "
+            "name the sums and differences that matter by functions of their own"
+        )
 
 
 def check_drawn(what: str, drawn: Arrays, problem: CheckedProblem) -> None:

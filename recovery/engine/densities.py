@@ -37,6 +37,11 @@ class LogDensity:
     log_potential: Floats
     pointwise: dict[str, Floats]
 
+    def rows(self, place: slice) -> "LogDensity":
+        """Return the log densities of some of the rows."""
+        pointwise = {name: values[place] for name, values in self.pointwise.items()}
+        return LogDensity(self.log_prior[place], self.log_potential[place], pointwise)
+
     def log_likelihood(self, name: str | None = None) -> Floats:
         """Sum over the observations of one variable, or of all; shape (n_rows,)."""
         chosen = self.pointwise.values() if name is None else [self.pointwise[name]]

@@ -6,7 +6,7 @@ joint log-likelihood at the truth has not (Modrák et al., 2025, doi:10.1214/23-
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -15,10 +15,9 @@ import numpy as np
 from recovery.engine.densities import LogDensities, LogDensity
 from recovery.engine.problem import Arrays, CheckedProblem
 from recovery.engine.structure import Simulated
-from recovery.record import Floats
+from recovery.record import BUILT_IN, JOINT, Floats
 from recovery.scenario import LOG_LIKELIHOOD, LOG_POSTERIOR, LOG_PRIOR
 
-BUILT_IN: Final = (LOG_LIKELIHOOD, LOG_PRIOR, LOG_POSTERIOR)
 _PAIRS: Final = re.compile(r"(sums|differences)\((.+)\)")
 _POINT: Final = re.compile(rf"{LOG_LIKELIHOOD}\[(.+?)(?:, *(\d+(?:, *\d+)*))?\]")
 _ERROR_LENGTH: Final = 300
@@ -77,62 +76,65 @@ class Quantities:
         names : sequence of str, optional
             Names as they were asked for.
         """
-        draws = _Rows(self, simulated, _variables(self._problem, simulated.truth, kept))
-        single = {n: np.asarray(simulated.truth[n])[None] for n in self._problem.recorded}
-        truth = _Rows(self, simulated, single)
+        recorded = self._problem.recorded
+        shapes = {name: np.shape(simulated.truth[name]) for name in recorded}
+        drawn = _variables(shapes, kept)
+        true = {name: np.asarray(simulated.truth[name])[None] for name in recorded}
+        known = not any(np.isnan(values).any() for values in true.values())
+        # One call for both: the draws, and the truth as one row more.
+        rows = {n: np.concatenate([drawn[n], true[n]]) for n in recorded} if known else drawn
+        density = _Once(lambda: self._densities(self._problem, simulated, rows))
+        draws = _Rows(simulated, drawn, slice(len(kept)), density)
+        truth = _Rows(simulated, true, slice(len(kept), None), density) if known else None
         wanted = asked(self._problem)
-        chosen = wanted if names is None else {name: wanted[name] for name in names}
-        found = []
-        for key, source in chosen.items():
-            for name, compute in self._expanded(key, source, simulated):
-                found.append(_evaluated(name, compute, draws, truth))
-        return found
+        return [
+            _evaluated(name, compute, draws, truth)
+            for key in (wanted if names is None else names)
+            for name, compute in _expanded(self._problem, key, wanted[key], shapes)
+        ]
 
-    def knows(self, name: str) -> bool:
-        """Whether the problem asks for a quantity of this name."""
-        return name in asked(self._problem)
 
-    def log_density(self, rows: "_Rows") -> LogDensity:
-        """Return the log densities of some rows."""
-        return self._densities(self._problem, rows.simulated, rows.parameters)
+class _Once:
+    """Log densities that are computed when first asked for; what raises, raises again."""
 
-    def _expanded(
-        self, key: str, source: object, simulated: Simulated
-    ) -> list[tuple[str, _Compute]]:
-        if callable(source):
-            return [(key, lambda rows: source(rows.read_only(), rows.data()))]
-        text = str(source)
-        if pairs := _PAIRS.fullmatch(text):
-            kind, name = pairs.groups()
-            return _pairs(key, kind, name, self._problem, np.shape(simulated.truth[name]))
-        return [(key, _named(text))]
+    def __init__(self, compute: Callable[[], LogDensity]) -> None:
+        self._compute = compute
+        self._found: LogDensity | Exception | None = None
+
+    def __call__(self) -> LogDensity:
+        if self._found is None:
+            try:
+                self._found = self._compute()
+            except Exception as error:
+                self._found = error
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found
 
 
 class _Rows:
-    """Some draws of all recorded variables, shape (n_rows, *shape) each, with their data."""
+    """Some rows of all recorded variables, shape (n, *shape) each, with their data.
 
-    def __init__(self, owner: Quantities, simulated: Simulated, parameters: Arrays) -> None:
-        self.simulated, self.parameters = simulated, parameters
-        self._owner = owner
-        self._density: LogDensity | Exception | None = None
+    Parameters
+    ----------
+    simulated : Simulated
+    parameters : mapping of str to array
+    place : slice
+        Where these rows are among those of the density.
+    density : _Once
+    """
+
+    def __init__(
+        self, simulated: Simulated, parameters: Arrays, place: slice, density: _Once
+    ) -> None:
+        self.parameters = parameters
         self.n = len(next(iter(parameters.values())))
+        self._simulated, self._place, self._density = simulated, place, density
 
     @property
     def density(self) -> LogDensity:
-        """The log densities, computed once; what they raise, they raise again."""
-        if self._density is None:
-            try:
-                self._density = self._owner.log_density(self)
-            except Exception as error:
-                self._density = error
-        if isinstance(self._density, Exception):
-            raise self._density
-        return self._density
-
-    @property
-    def known(self) -> bool:
-        """Whether every value is a number; a truth is not where its generator has none."""
-        return not any(np.isnan(values).any() for values in self.parameters.values())
+        """The log densities of these rows."""
+        return self._density().rows(self._place)
 
     def read_only(self) -> dict[str, Any]:
         """Return the parameters for a function that might change them."""
@@ -140,15 +142,43 @@ class _Rows:
 
     def data(self) -> dict[str, Any]:
         """Return observations and ``pm.Data`` for a function that might change them."""
-        together = {**self.simulated.data, **self.simulated.observed}
+        together = {**self._simulated.data, **self._simulated.observed}
         return {name: _frozen(values) for name, values in together.items()}
 
 
 def asked(problem: CheckedProblem) -> dict[str, object]:
     """Return the test quantities of a problem by name: the built-in ones, then the user's own."""
-    taken = {*problem.recorded, *problem.quantities}
-    built_in = {name if name not in taken else f"{name} (joint)": name for name in BUILT_IN}
+    built_in = {name + JOINT * (name in problem.recorded): name for name in BUILT_IN}
     return {**built_in, **problem.quantities}
+
+
+def expanded_names(
+    problem: CheckedProblem, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, list[str]]:
+    """Return the names that each quantity expands to, by the name it was asked for by.
+
+    Parameters
+    ----------
+    problem : CheckedProblem
+    shapes : mapping of str to tuple of int
+        Of the recorded variables.
+    """
+    return {
+        key: [name for name, _ in _expanded(problem, key, source, shapes)]
+        for key, source in asked(problem).items()
+    }
+
+
+def _expanded(
+    problem: CheckedProblem, key: str, source: object, shapes: Mapping[str, tuple[int, ...]]
+) -> list[tuple[str, _Compute]]:
+    if callable(source):
+        return [(key, lambda rows: source(rows.read_only(), rows.data()))]
+    text = str(source)
+    if pairs := _PAIRS.fullmatch(text):
+        kind, name = pairs.groups()
+        return _pairs(key, kind, name, problem, shapes[name])
+    return [(key, _named(text))]
 
 
 def unknown_source(source: object, problem: CheckedProblem) -> str:
@@ -169,22 +199,21 @@ def unknown_source(source: object, problem: CheckedProblem) -> str:
     )
 
 
-def _variables(problem: CheckedProblem, truth: Arrays, kept: Floats) -> dict[str, Any]:
-    """Part joint draws into variables of their own shapes."""
+def _variables(shapes: Mapping[str, tuple[int, ...]], kept: Floats) -> dict[str, Any]:
+    """Part joint draws into variables of these shapes."""
     found, end = {}, 0
-    for name in problem.recorded:
-        shape = np.shape(truth[name])
+    for name, shape in shapes.items():
         start, end = end, end + int(np.prod(shape, dtype=int))
         found[name] = kept[:, start:end].reshape(len(kept), *shape)
     return found
 
 
-def _evaluated(name: str, compute: _Compute, draws: _Rows, truth: _Rows) -> Evaluated:
+def _evaluated(name: str, compute: _Compute, draws: _Rows, truth: _Rows | None) -> Evaluated:
     lost = np.full(draws.n, np.nan)
     try:
         with np.errstate(all="ignore"):
             values = _checked(compute(draws), draws.n, "the draws")
-            at_truth = _checked(compute(truth), 1, "the truth")[0] if truth.known else np.nan
+            at_truth = np.nan if truth is None else _checked(compute(truth), 1, "the truth")[0]
     except Exception as error:
         text = " ".join(str(error).split())
         return Evaluated(name, np.nan, lost, f"{type(error).__name__}: {text}"[:_ERROR_LENGTH])
@@ -220,7 +249,7 @@ def _pairs(
     key: str, kind: str, name: str, problem: CheckedProblem, shape: tuple[int, ...]
 ) -> list[tuple[str, _Compute]]:
     """Return the sums or differences of all pairs of elements of a variable."""
-    labels = [label.removeprefix(name).strip("[]") for label in problem.labels(name, shape)]
+    labels = [label.removeprefix(name)[1:-1] for label in problem.labels(name, shape)]
     sign, factor = ("+", 1.0) if kind == "sums" else ("-", -1.0)
 
     def of(first: int, second: int) -> _Compute:

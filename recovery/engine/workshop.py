@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.design import Cell, TruthMode, canonical
-from recovery.engine.check import check_drawn, check_mode, check_quantities
+from recovery.engine.check import (
+    check_drawn,
+    check_mode,
+    check_quantities,
+    check_quantity_names,
+)
 from recovery.engine.covariates import CovariateDrawer, Covariates
 from recovery.engine.densities import LogDensities
 from recovery.engine.generator import check_generator, shown
@@ -303,7 +308,9 @@ class Workshop:
             simulated = structure.simulate(problem, free, covariates, 0)
             if new_data:
                 structure.simulate(problem, free, new_data, 0)
-        prepared.shown(simulated, drawn)
+        fitted = prepared.shown(simulated, drawn)
+        shapes = {name: fitted.truth[name].shape for name in prepared.problem.recorded}
+        check_quantity_names(prepared.problem, shapes)
         if set(given) < set(problem.free) and problem is prepared.problem:
             # What another model draws may well be what the fitted one excludes.
             self._check_transforms(prepared)

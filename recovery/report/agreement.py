@@ -1,9 +1,10 @@
 """How estimates go with truths drawn from the prior: each parameter, pairs, and all together."""
 
 from recovery.errors import SettingsError
+from recovery.record import built_in
 from recovery.report.document import Block, Cell, Column, Section, Table, Text, row
 from recovery.report.fits import cell_columns, cell_names
-from recovery.report.measured import PERCENT, axis_columns, names
+from recovery.report.measured import PERCENT, axis_columns, marked, names
 from recovery.report.text import MISSING, count, level, plain, with_error
 from recovery.report.view import CI_PROB, Measures, View
 from recovery.scenario import LOG_POSTERIOR
@@ -58,7 +59,9 @@ def _joint(view: View) -> list[Block]:
     rows = [
         row(*cell_names(view, m.position), with_error(*m[name][:2]), level(m[name].n))
         for m in view.all_fits
-        if m[name].n and m.parameter.startswith(LOG_POSTERIOR) and _is_prior(view, m.position)
+        if m[name].n
+        and built_in(m.parameter, m.kind) == LOG_POSTERIOR
+        and view.modes[m.position] == "prior"
     ]
     if not rows:
         return []
@@ -71,10 +74,6 @@ def _joint(view: View) -> list[Block]:
             tuple(rows),
         )
     ]
-
-
-def _is_prior(view: View, position: int) -> bool:
-    return view.modes[position] == "prior"
 
 
 def _pairs(view: View) -> list[Block]:
@@ -103,16 +102,13 @@ def _pairs(view: View) -> list[Block]:
         found.setdefault((position, one, other), {})[measure] = (float(estimate), float(mcse))
     rows = []
     for (position, one, other), values in found.items():
-        difference, mcse = values["correlation_error"]
-        clear = mcse > 0 and abs(difference) > _CLEAR * mcse
-        text = with_error(difference, mcse)
         rows.append(
             row(
                 f"{plain(one)}, {plain(other)}",
                 *view.levels[position],
                 with_error(*values["claimed_correlation"]),
                 with_error(*values["error_correlation"]),
-                Cell(f"{text} !", "warn") if clear else text,
+                marked(*values["correlation_error"], _CLEAR),
             )
         )
     if not rows:

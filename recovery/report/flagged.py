@@ -3,7 +3,7 @@
 from recovery.record import FITTED
 from recovery.report.document import Cell, Column, Section, Table, Text, row
 from recovery.report.fits import cell_columns, cell_names
-from recovery.report.measured import PERCENT, coverage_cell
+from recovery.report.measured import PERCENT, coverage_cell, marked
 from recovery.report.text import MISSING, level, plain, with_error
 from recovery.report.view import CI_PROB, View
 
@@ -42,7 +42,7 @@ def flagged_section(view: View) -> Section | None:
         *cell_columns(view),
         Column(f"coverage {PERCENT}"),
         Column("coverage, without"),
-        Column("change", hint="coverage without flagged fits less coverage with them"),
+        Column("change", hint="coverage with flagged fits less coverage without them"),
         Column("bias"),
         Column("bias, without"),
         Column("change of bias"),
@@ -60,7 +60,8 @@ def flagged_section(view: View) -> Section | None:
         tuple(rows),
         (
             "The standard error of a change counts that both rest on the same clean fits. A change "
-            "of more than 1.96 of them is marked !. All measures are in tables/sensitivity.csv.",
+            f"of more than {_CLEAR} of them is marked !. All measures are in "
+            "tables/sensitivity.csv.",
         ),
     )
     return Section("flagged", "With and without flagged fits", (text, table))
@@ -80,9 +81,4 @@ def _changes(view: View) -> dict[tuple[int, str, str], tuple[float, float]]:
 
 
 def _change(found: tuple[float, float] | None) -> Cell:
-    if found is None:
-        return Cell(MISSING)
-    difference, mcse = found
-    clear = mcse > 0 and abs(difference) > _CLEAR * mcse
-    text = with_error(difference, mcse)
-    return Cell(f"{text} !", "warn") if clear else Cell(text)
+    return Cell(MISSING) if found is None else marked(*found, _CLEAR)

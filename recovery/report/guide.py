@@ -38,7 +38,8 @@ def guide_section() -> Section:
         "t its truth, l and u the ends of an interval of level c; mean and sd run over the "
         "complete fits of a cell. Every measure has a Monte Carlo standard error, mcse, and "
         "mcmc_share is the share of mcse^2 that longer chains would take away. What compares two "
-        "samplers or two parameters, and joint coverage, is no row of measures.csv."
+        "samplers or two parameters is no row of measures.csv; joint coverage is one of each cell, "
+        "under log_posterior."
     )
     table = Table("Measures, by name.", columns, rows)
     return Section("guide", "How to read each measure", (text, table))

@@ -83,6 +83,13 @@ def coverage_cell(view: View, measures: Measures) -> Cell:
     return Cell(f"{text} {side}", "warn") if side else Cell(text)
 
 
+def marked(difference: float, mcse: float, clear: float) -> Cell:
+    """Return a difference, marked ! where it is more than so many standard errors from 0."""
+    text = with_error(difference, mcse)
+    beyond = mcse > 0 and abs(difference) > clear * mcse
+    return Cell(f"{text} !", "warn") if beyond else Cell(text)
+
+
 def judged(view: View, measures: Measures) -> bool:
     """Say whether coverage can be judged at all, see `coverage_cell`."""
     key = (measures.position, measures.parameter)

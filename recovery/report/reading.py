@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from recovery.record import built_in
 from recovery.report.conflict import conflicts
 from recovery.report.document import Cell, Column, Table, Text, Tone, row
 from recovery.report.measured import PERCENT, axis_columns, departure, judged
@@ -137,13 +138,10 @@ def _lost(measures: Measures, among: int) -> bool:
 
 def _denser(view: View, position: int) -> tuple[int, int]:
     """Count the fits whose truth has a posterior density above that of every kept draw."""
-    for name in (LOG_POSTERIOR, f"{LOG_POSTERIOR} (joint)"):
-        group = view.groups.get((position, name))
-        if group is not None and group.kind == "quantity":
-            rank, among, pit = (
-                view.estimates((position, name), column)
-                for column in ("rank", "ranked_among", "pit")
-            )
+    for (cell, name), group in view.groups.items():
+        if cell == position and built_in(name, group.kind) == LOG_POSTERIOR:
+            columns = ("rank", "ranked_among", "pit")
+            rank, among, pit = (view.estimates((cell, name), column) for column in columns)
             known = np.isfinite(pit)
             return int((rank == among)[known].sum()), int(known.sum())
     return 0, 0

@@ -63,21 +63,20 @@ def verdict_text(view: View, tests: list[RankTest]) -> Text:
 def _unseen(tests: list[RankTest]) -> str:
     """Say what can be wrong although no test rejects."""
     fewest = min(test.result.n for test in tests)
-    few = (
-        f"With {count(fewest, 'replicate')} in the smallest of {count(len(tests), 'test')}, a "
-        "posterior 20 % too narrow or too wide can pass, and ranks"
-    )
-    if any(test.kind == QUANTITY for test in tests):
-        return (
-            f"{few} of other quantities may depart."
-            if fewest <= _FEW
-            else ("Ranks of other quantities may depart.")
+    said = []
+    if fewest <= _FEW:
+        said.append(
+            f"With {count(fewest, 'replicate')} in the smallest of {count(len(tests), 'test')}, a "
+            "posterior 20 % too narrow or too wide can pass."
         )
-    blind = (
-        "of parameters cannot see a posterior that ignores data (one equal to the prior passes)."
-        " Contraction, in the table over the prior, would be near 0 then."
-    )
-    return f"{few if fewest <= _FEW else 'Ranks'} {blind}"
+    if any(test.kind == QUANTITY for test in tests):
+        said.append("Ranks of other quantities may depart.")
+    else:
+        said.append(
+            "Ranks of parameters cannot see a posterior that ignores data (one equal to the prior "
+            "passes). Contraction, in the table over the prior, would be near 0 then."
+        )
+    return " ".join(said)
 
 
 def _other_causes(view: View) -> str:

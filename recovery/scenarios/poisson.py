@@ -5,8 +5,8 @@ import pymc as pm
 
 from recovery import Problem, scenario
 
-# Correlated, and far from zero: intercept and slopes go together in the
-# posterior: an approximation without correlations is far too sure of each.
+# Correlated and far from zero, so that intercept and slopes go together in the posterior; an
+# approximation without correlations is far too sure of each.
 MEANS = np.array([2.0, 1.0])
 COVARIANCE = np.array([[0.25, 0.2], [0.2, 0.25]])
 

@@ -13,6 +13,7 @@ from scipy.stats import norm
 from recovery import Problem, Results, Scenario, scenario
 from recovery.engine.problem import check_problem
 from recovery.engine.quantities import asked as asked_of
+from recovery.engine.quantities import expanded_names
 from recovery.errors import ProblemError
 from recovery.store import Store
 from recovery.testing import line
@@ -143,6 +144,10 @@ def test_a_quantity_that_fails_is_a_failure_of_its_own_and_not_of_the_fit(run_sw
         ({"r": 3}, "give a function of parameters and data, or one of log_likelihood"),
         ({"r": "sums(gammas)"}, "'gammas' is none of betas, total"),
         ({"r": "log_likelihood[z]"}, "'z' is not observed"),
+        ({"log_posterior (joint)": ratio}, "tested already"),
+        ({"betas[left]": ratio}, "'betas[left]' is the name of something else"),
+        ({"d[left - right]": ratio, "d": "differences(betas)"}, "'d[left - right]' is the name of"),
+        ({"d": "differences(total)"}, "there is only one"),
     ],
 )
 def test_a_quantity_that_cannot_be_is_refused_before_anything_is_run(
@@ -160,6 +165,19 @@ def test_a_variable_of_the_name_of_a_built_in_quantity_stays_what_it_is() -> Non
         pm.Normal("y", b)
     names = asked_of(check_problem(Problem(model, "y"), "here"))
     assert list(names) == ["log_likelihood", "log_prior (joint)", "log_posterior"]
+
+
+def test_more_quantities_than_a_fit_can_bear_are_refused(run_sweep: Run) -> None:
+    asked = {f"q{i}": ratio for i in range(498)}
+    with pytest.raises(ProblemError, match="501 in all, and 500 are allowed"):
+        run_sweep(asking(asked))
+
+
+def test_brackets_in_coordinates_stay_in_the_names_of_pairs() -> None:
+    with pm.Model(coords={"side": ["a[1]", "b[2]"]}) as model:
+        pm.Normal("y", pm.Normal("v", dims="side").sum())
+    problem = check_problem(Problem(model, "y", quantities={"d": "differences(v)"}), "here")
+    assert expanded_names(problem, {"v": (2,)})["d"] == ["d[a[1] - b[2]]"]
 
 
 def test_what_is_asked_for_changes_no_other_number(run_sweep: Run) -> None:
