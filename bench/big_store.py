@@ -100,13 +100,20 @@ class Maker:
         mean = np.column_stack([mean, mean.sum(axis=1)])
         sds = np.column_stack([sd, sd, sd, np.sqrt(3) * sd])
         rank = (kept < truth[:, None]).sum(axis=1)
+        # The test quantities that every fit has: any numbers do, of which no chain is known.
+        beside = len(self.names) - truth.shape[1]
+        other, unknown = rng.normal(size=(2, n, beside)), np.full((n, beside), np.nan)
+        truth, mean = np.hstack([truth, other[0] + other[1]]), np.hstack([mean, other[0]])
+        sds = np.hstack([sds, np.ones((n, beside))])
+        rank = np.hstack([rank, rng.integers(0, KEPT_DRAWS, size=(n, beside), endpoint=True)])
         draws = np.full(n, _DRAWS)
         if self.ess:
             needed = rng.normal(1.1 + 40 / trials[:, 0], 0.2) * self.ess / _CHAINS
             draws = np.clip(25 * np.ceil(needed / 25), 50, _DRAWS).astype(int)
         share = rng.normal(0.8, 0.03, size=(2, n, 4))
         ess_bulk, ess_tail = share * _CHAINS * draws[:, None]
-        r_hat = 1 + rng.gamma(2, 0.0008, size=(n, 4))
+        ess_bulk, ess_tail = np.hstack([ess_bulk, unknown]), np.hstack([ess_tail, unknown])
+        r_hat = np.hstack([1 + rng.gamma(2, 0.0008, size=(n, 4)), unknown])
         columns = {
             "truth": truth, "mean": mean, "sd": sds, "r_hat": r_hat, "ess_bulk": ess_bulk,
             "ess_tail": ess_tail, "mcse_mean": sds / np.sqrt(ess_bulk),

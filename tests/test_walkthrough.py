@@ -13,7 +13,7 @@ import pytest
 
 from recovery import Problem, scenario
 from recovery.design import Design, Purpose, Settings
-from recovery.engine.estimate import estimate, pooled
+from recovery.engine.estimate import Joint, estimate, pooled
 from recovery.engine.prediction import Predictor
 from recovery.engine.replicate import run_replicate
 from recovery.engine.samplers import Fit, sampler_by_name
@@ -59,8 +59,9 @@ def fit(request: pytest.FixtureRequest, prepared: Prepared, simulated: Simulated
 
 @pytest.fixture(scope="module")
 def summary(prepared: Prepared, simulated: Simulated, fit: Fit) -> Estimates:
-    rng = np.random.default_rng(1)
-    return estimate(prepared.problem, simulated.truth, fit.draws, [], rng)
+    joint = Joint.of(prepared.problem, fit.draws)
+    entropy = np.random.SeedSequence(1)
+    return estimate(prepared.problem, simulated.truth, joint, [], [], entropy)
 
 
 def test_the_summary_agrees_with_the_published_one(summary: Estimates) -> None:
@@ -148,7 +149,11 @@ def test_every_kind_of_variable_goes_through_both_samplers(sampler: str) -> None
             "predicted plant growth[1]",
             "predicted mean of plant growth[0]",
             "predicted mean of plant growth[1]",
+            "log_likelihood",
+            "log_prior",
+            "log_posterior",
         )
+        assert not record.quantity_failures
         truth = dict(zip(record.estimates.names, record.estimates.truth, strict=True))
         assert truth["difference"] == 1.0
         assert truth["predicted mean of plant growth[1]"] == 1.5
@@ -156,7 +161,7 @@ def test_every_kind_of_variable_goes_through_both_samplers(sampler: str) -> None
         assert (error < 6 * record.estimates.sd[:4]).all()
     kinds = [c.kind for record in records for c in record.compilations]
     if sampler == "nutpie":
-        assert sorted(kinds) == ["covariates", "density", "predictor", "simulator"]
+        assert sorted(kinds) == ["covariates", "density", "predictor", "quantities", "simulator"]
 
 
 def test_the_potential_is_honoured_by_the_fit() -> None:
@@ -238,6 +243,6 @@ def test_a_dim_of_a_free_variable_may_be_an_axis() -> None:
     records = [run_replicate(replicate, workshop) for replicate in design]
     for record in records:
         assert record.estimates is not None, record.failure
-    assert [len(r.estimates.names) for r in records if r.estimates] == [5, 8, 5, 8]
+    assert [len(r.estimates.names) for r in records if r.estimates] == [8, 11, 8, 11]
     kinds = [c.kind for record in records for c in record.compilations]
-    assert sorted(kinds) == ["density", "density", "simulator"]
+    assert sorted(kinds) == ["density", "density", "quantities", "simulator"]

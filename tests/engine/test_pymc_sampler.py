@@ -270,7 +270,7 @@ def test_other_step_methods_go_through_pm_sample_and_draw_all_that_was_asked_for
         assert record.sampling.gradient_evaluations > 1000
         assert record.estimates is not None
         # The posterior sd of the slope is .03 and k all but known: 6 sd, false alarm below 1e-8.
-        assert record.estimates.mean == pytest.approx([4, -1], abs=0.2)
+        assert record.estimates.mean[:2] == pytest.approx([4, -1], abs=0.2)
         # pm.sample compiled in this very fit.
         assert sum(c.seconds for c in record.compilations if c.kind == "density") > 0.05
 
