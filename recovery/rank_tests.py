@@ -54,8 +54,8 @@ def rank_tests(
 ) -> list[RankTest]:
     """Test the ranks of every parameter and quantity in every cell of truth mode ``prior``.
 
-    Estimates that are not finite or have no spread have no rank to speak of and are left out, see
-    `untested`.
+    Estimates that are not finite have no rank to speak of and are left out, and so are known
+    constants, see `usable_ranks` and `untested`.
 
     Parameters
     ----------
@@ -100,10 +100,22 @@ def tested_groups(columns: Columns, modes: Sequence[str]) -> Iterator[Group]:
 
 
 def usable_ranks(columns: Columns, group: Group, keep: Flags | None = None) -> Counts:
-    """Return the ranks of a group that carry information, on the scale of 99 draws."""
+    """Return the ranks of a group that carry information, on the scale of 99 draws.
+
+    All that there are, unless every posterior stands still upon the truth: that is a known
+    constant. A posterior without spread in some fits only may be certain and wrong, so it stays.
+    Of a parameter that has draws which are not finite nothing is claimed; a quantity may have
+    infinite ones, where draws are impossible given the data, and they have their rank.
+    """
     group = group if keep is None else group.where(keep)
-    mean, sd, pit = (group.of(columns.column(name)) for name in ("mean", "sd", "pit"))
-    usable = np.isfinite(mean) & np.isfinite(sd) & (sd > 0) & np.isfinite(pit)
+    truth, mean, sd, pit = (
+        group.of(columns.column(name)) for name in ("truth", "mean", "sd", "pit")
+    )
+    if ((sd == 0) & (mean == truth)).all():
+        return np.empty(0, dtype=np.int64)
+    usable = np.isfinite(pit)
+    if group.kind != QUANTITY:
+        usable &= np.isfinite(mean) & np.isfinite(sd)
     return rank_cells(pit[usable]).astype(np.int64)
 
 

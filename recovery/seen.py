@@ -25,9 +25,9 @@ class Seen(NamedTuple):
     kinds : sequence of str
         As in `Estimates`.
     inside : array
-        1 where the interval holds the truth, 0 where not, nan where that is unknown.
+        1 where the interval holds the truth, 0 where not, nan where that is unknown or trivial.
     pit : array
-        Randomised PIT of the truth; nan where the posterior has no spread or is not finite.
+        Randomised PIT of the truth; nan for a constant, and where there is none.
     whole : array of bool
         Where the truth and both ends of the interval are integers.
     """
@@ -86,6 +86,8 @@ def _arrays(
     """Return `inside`, `pit` and `whole`, of the shape of the arguments."""
     held = ((lower <= truth) & (truth <= upper)).astype(np.float64)
     finite = np.isfinite(lower) & np.isfinite(upper) & np.isfinite(truth)
-    spread = np.isfinite(mean) & np.isfinite(sd) & (sd > 0)
+    # Standing still upon the truth: a constant, whose interval holds it whatever its level.
+    constant = (sd == 0) & (mean == truth)
+    finite &= ~constant
     whole = (truth == np.round(truth)) & (lower == np.round(lower)) & (upper == np.round(upper))
-    return np.where(finite, held, np.nan), np.where(spread, pit, np.nan), np.asarray(whole)
+    return np.where(finite, held, np.nan), np.where(constant, np.nan, pit), np.asarray(whole)

@@ -204,8 +204,10 @@ def _drawn(
 ) -> _Part:
     """Summarise pooled draws, shape (n_draws, n), of which no chain is known."""
     with np.errstate(all="ignore"):
-        mean = draws.mean(axis=0)
-        sd = draws.std(axis=0, ddof=1) if len(draws) > 1 else np.full(len(names), np.nan)
+        # From the first draw, so that equal draws have a spread of exactly 0.
+        off = draws - draws[0]
+        mean = draws[0] + off.mean(axis=0)
+        sd = off.std(axis=0, ddof=1) if len(draws) > 1 else np.full(len(names), np.nan)
     unknown = np.full(len(names), np.nan)
     return _Part(
         names=names,

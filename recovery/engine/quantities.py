@@ -224,8 +224,8 @@ def _checked(values: Any, n: int, where: str) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.shape != (n,):
         raise ValueError(f"at {where} it has shape {array.shape}; it must be ({n},), one a draw")
-    if not np.isfinite(array).all():
-        raise ValueError(f"at {where} it is not finite")
+    if np.isnan(array).any():
+        raise ValueError(f"at {where} it is not a number")
     return array
 
 

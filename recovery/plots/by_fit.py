@@ -22,7 +22,7 @@ from recovery.record import KEPT_DRAWS
 CI_PROB = 0.9
 ALPHA = 0.05
 _MOST_COLOURS = 12  # levels of hue told apart where every cell is shown
-_RANKED: Final = ("rank", "mean", "sd")
+_RANKED: Final = ("rank", "truth", "mean", "sd")
 _Draw = Callable[[Axes, pd.DataFrame, str | None, str | None], None]
 _DRAWN: Final[dict[str, _Draw]] = {
     "r_hat_max": draw_r_hat,
@@ -54,10 +54,11 @@ def ranks(estimates: pd.DataFrame, measures: pd.DataFrame, axes: Sequence[str]) 
     return "rank-ecdf", grid.finish(title, notes, share="y"), described(title, limits, finding)
 
 
-def _usable(rank: Floats, mean: Floats, sd: Floats) -> Counts:
-    """Return the ranks of estimates that are finite and have a spread."""
-    usable = np.isfinite(rank) & np.isfinite(mean) & np.isfinite(sd) & (sd > 0)
-    return rank[usable].astype(np.int64)
+def _usable(rank: Floats, truth: Floats, mean: Floats, sd: Floats) -> Counts:
+    """Return the ranks, none of a known constant; see `recovery.rank_tests.usable_ranks`."""
+    constant = ((sd == 0) & (mean == truth)).all()
+    usable = np.isfinite(rank) & ~np.isnan(mean) & ~constant
+    return np.asarray(rank[usable], dtype=np.int64)
 
 
 def convergence(fits: pd.DataFrame, axes: Sequence[str]) -> Made | None:

@@ -122,9 +122,21 @@ def _claims(judged: list[_Judged], view: View, margin: float) -> Text:
         f" With probability {100 * (1 - ALPHA):g} % at least no claim is false, over all "
         f"{count(len(judged), 'cell')} together and although every replicate was looked at."
     )
+    failed = _failed_over_prior(view)
+    if failed:
+        text += (
+            f" That takes failures to have nothing to do with the truth, and {count(failed, 'fit')}"
+            " of truth mode prior failed: if extreme truths made them fail, what is left is not "
+            "uniform even for a sound sampler."
+        )
     open_ = counts[Claim.UNDECIDED] + counts[Claim.NOTHING]
     tone: Tone = "bad" if counts[Claim.MISCALIBRATED] else "warn" if open_ else ""
     return Text(text, tone)
+
+
+def _failed_over_prior(view: View) -> int:
+    failed = view.replicate_positions[~view.results.columns.ok]
+    return sum(view.modes[position] == "prior" for position in failed.tolist())
 
 
 def _saved(judged: list[_Judged], most: int) -> Text:

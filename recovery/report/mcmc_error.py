@@ -31,7 +31,7 @@ def mcmc_section(view: View) -> Section | None:
     if max(shares) > _MUCH:
         text += ": in the cells with a large share, longer chains would help as well as replicates."
     else:
-        text += ": more replicates would make them more precise, longer chains would not."
+        text += ": more replicates would make them more precise, longer chains would add little."
     columns = (
         Column("truth mode", numeric=False),
         *axis_columns(view),

@@ -15,8 +15,9 @@ PERCENT = f"{100 * CI_PROB:g} %"
 _FEWEST = 10  # fits of a row, from which its coverage is marked
 _MARKS = (
     f"▼ or ▲: the 95 % Monte Carlo interval of the coverage lies below or above {PERCENT}. Of rows "
-    f"whose true coverage is nominal, about 5 % get a mark by chance (more often where n is below "
-    f"30). Rows of fewer than {_FEWEST} fits get none, nor do constant and discrete quantities."
+    f"whose true coverage is nominal, about 5 % get a mark by chance (1 to 11 % where n is below "
+    f"60). Rows of fewer than {_FEWEST} fits get none, nor do constant and discrete "
+    "quantities."
 )
 FIXED_MARKS = " With a fixed truth a mark alone does not show a fault, nor rule one out."
 _DISCRETE = (

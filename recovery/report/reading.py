@@ -2,22 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
+from scipy.special import bdtr, bdtrc
 
-from recovery.record import built_in
+from recovery.rank_tests import RankTest
+from recovery.record import KEPT_DRAWS, built_in
 from recovery.report.conflict import conflicts
 from recovery.report.document import Cell, Column, Table, Text, Tone, row
-from recovery.report.measured import PERCENT, axis_columns, departure, judged
+from recovery.report.measured import PERCENT, axis_columns, judged
 from recovery.report.text import MISSING, count, level, listed, plain
-from recovery.report.view import Measures, View
+from recovery.report.view import CI_PROB, Measures, View
 from recovery.scenario import LOG_POSTERIOR
 from recovery.shares import binomial_interval
 from recovery.thresholds import limit_of
 
 _LOST = 0.5
 """Coverage below which recovery is called lost: intervals miss the truth more often than not."""
+_ENOUGH = 100
+"""Ranks from which a sampler without a departure is called cleared: a posterior half or twice as
+wide as it should be, or half an sd beside it, is nearly always found by so many."""
 _MOST_FITS = 0.5  # share of fits from which a higher density at the truth is worth a word
 
 
@@ -61,13 +65,17 @@ class Reading:
 
     @property
     def cleared(self) -> bool:
-        """Whether the sampler was tested over the prior and no departure was found."""
-        return self.tests > 0 and not self.rejected
+        """Whether enough replicates were tested over the prior and no departure was found."""
+        return self.tests > 0 and not self.rejected and self.n_prior >= _ENOUGH
 
     @property
     def elsewhere(self) -> bool:
-        """Whether most fits stayed where the posterior is less dense than at the truth."""
-        return self.denser > _MOST_FITS * self.ranked
+        """Whether most fits stayed where the posterior is less dense than at the truth.
+
+        Said of fits that lose the truth only: in many dimensions the truth is denser than most
+        draws of an exact posterior, if it lies where the prior is dense.
+        """
+        return bool(self.off) and self.denser > _MOST_FITS * self.ranked
 
     @property
     def words(self) -> tuple[str, Tone]:
@@ -89,11 +97,12 @@ class Reading:
                 if self.conflicts
                 else "at one truth it need not be"
             )
-            parts.append(
-                "the sampler is cleared over the prior"
-                if self.cleared
-                else "run truth mode prior to test the sampler"
-            )
+            if self.cleared:
+                parts.append("the sampler is cleared over the prior")
+            elif self.tests:
+                parts.append(f"no departure over the prior, in {self.n_prior} replicates only")
+            else:
+                parts.append("run truth mode prior to test the sampler")
         if self.elsewhere:
             tone = "warn"
             parts.append("chains stayed where the posterior is less dense than at the truth")
@@ -106,10 +115,8 @@ def readings(view: View) -> list[Reading]:
     far_out = conflicts(view)
     found = []
     for position in dict.fromkeys(sorted(m.position for m in rows)):
-        tests = [t for t in view.rank_tests if t.position == view.twin(position)]
-        tests = tests if view.twin(position) is not None else []
+        tests = _tests(view, position)
         mine = [m for m in rows if m.position == position and judged(view, m)]
-        off = partial(departure, prob=1 - 0.05 / len(rows))
         r_hat = view.complete("r_hat_max")[view.complete("position") == position]
         denser, ranked = _denser(view, position)
         found.append(
@@ -117,9 +124,9 @@ def readings(view: View) -> list[Reading]:
                 position=position,
                 tests=len(tests),
                 rejected=sum(test.rejected for test in tests),
-                n_prior=min((test.result.n for test in tests), default=0),
+                n_prior=min((t.result.n for t in tests if t.position is not None), default=0),
                 conflicts=[name for cell, name in far_out if cell == position],
-                off=[m.parameter for m in mine if off(m)],
+                off=[m.parameter for m in mine if _off(m, len(rows))],
                 lost=[m.parameter for m in mine if _lost(m, len(rows))],
                 n=len(r_hat),
                 disagree=int((r_hat > limit_of("r_hat_max")).sum()),
@@ -130,6 +137,22 @@ def readings(view: View) -> list[Reading]:
     return found
 
 
+def _tests(view: View, position: int) -> list[RankTest]:
+    """Return the tests of the same cell over the prior, and those over all cells with it."""
+    twin = view.twin(position)
+    if twin is None or not any(test.position == twin for test in view.rank_tests):
+        return []
+    return [test for test in view.rank_tests if test.position in (twin, None)]
+
+
+def _off(measures: Measures, among: int) -> bool:
+    """Whether coverage is not nominal, by exact tails at 5 % over so many rows."""
+    estimate, n = measures.coverage.estimate, measures.coverage.n
+    k = round(estimate * n)
+    low, high = float(bdtr(k, n, CI_PROB)), float(bdtrc(k - 1, n, CI_PROB)) if k else 1.0
+    return min(1.0, 2 * min(low, high)) <= 0.05 / among
+
+
 def _lost(measures: Measures, among: int) -> bool:
     coverage = measures.coverage
     _, upper = binomial_interval(coverage.estimate, coverage.n, 1 - 0.05 / among)
@@ -137,12 +160,15 @@ def _lost(measures: Measures, among: int) -> bool:
 
 
 def _denser(view: View, position: int) -> tuple[int, int]:
-    """Count the fits whose truth has a posterior density above that of every kept draw."""
+    """Count the fits whose truth has a posterior density above that of every kept draw.
+
+    Those that ranked it among fewer draws, for want of effective ones, are not counted.
+    """
     for (cell, name), group in view.groups.items():
         if cell == position and built_in(name, group.kind) == LOG_POSTERIOR:
             columns = ("rank", "ranked_among", "pit")
             rank, among, pit = (view.estimates((cell, name), column) for column in columns)
-            known = np.isfinite(pit)
+            known = np.isfinite(pit) & (among == KEPT_DRAWS)
             return int((rank == among)[known].sum()), int(known.sum())
     return 0, 0
 
@@ -164,9 +190,10 @@ def readings_table(view: View) -> Table:
         columns,
         tuple(rows),
         (
-            "The sampler is judged by ranks over the prior, not by coverage at one truth. To be "
-            "cleared there says nothing of truths that the prior makes unlikely. Lost: intervals "
-            f"of {PERCENT} miss the truth more often than they hold it.",
+            "The sampler is judged by ranks over the prior, not by coverage at one truth. Cleared: "
+            f"no departure in the cell, nor over all cells, in {_ENOUGH} replicates or more. That "
+            "says nothing of truths that the prior makes unlikely. Lost: intervals of "
+            f"{PERCENT} miss the truth more often than they hold it.",
             "A density at the truth above that of all kept draws, in most fits, means that the "
             "chains never were where the posterior is densest. That part may hold little of the "
             "posterior all the same, being narrow; else the chains have missed a mode.",

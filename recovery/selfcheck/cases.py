@@ -55,8 +55,10 @@ _QUICK_SIZES: Final = {
     "correlation lost": 50,
     "random bias": 50,
 }
+_QUICK_RUNS: Final = {"sound": 40}
 QUICK: Final = tuple(
-    Case(name, sampler, 20, (_QUICK_SIZES.get(name, 20),)) for name, sampler in _SAMPLERS.items()
+    Case(name, sampler, _QUICK_RUNS.get(name, 20), (_QUICK_SIZES.get(name, 20),))
+    for name, sampler in _SAMPLERS.items()
 )
 """Less than a minute on two cores."""
 FULL: Final = (

@@ -29,10 +29,9 @@ class Outcome:
 
     findings: tuple[Finding, ...]
 
-    @property
-    def level(self) -> float:
-        """The p value below which a single finding fails (Bonferroni)."""
-        return FALSE_ALARM / len(self.findings)
+    def level(self, finding: Finding) -> float:
+        """Return the p value below which a finding fails (Bonferroni, weighted)."""
+        return FALSE_ALARM * finding.weight / sum(each.weight for each in self.findings)
 
     @property
     def failed(self) -> tuple[Finding, ...]:
@@ -41,7 +40,7 @@ class Outcome:
 
     def passed(self, finding: Finding) -> bool:
         """Whether a finding agrees with what is known."""
-        return finding.p_value >= self.level
+        return finding.p_value >= self.level(finding)
 
 
 def selfcheck(cases: Sequence[Case] = QUICK, *, seed: int = SEED, workers: int = 1) -> Outcome:

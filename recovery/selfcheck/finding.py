@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from scipy.stats import betabinom, binom
 
@@ -19,6 +20,9 @@ class Finding:
     p_value : float
         Probability, in a sound harness, of something as far from what is expected; 1 or 0 where
         chance has no part in it.
+    weight : int
+        Its part of the chance of a false alarm. Findings on all replicates at once see the smallest
+        flaws, and there are few of them, so they have more of it.
     """
 
     case: str
@@ -26,6 +30,7 @@ class Finding:
     expected: str
     measured: str
     p_value: float
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,15 @@ class Rate:
         return float(min(1.0, 2 * min(tails)))
 
 
-def counted(case: str, subject: str, expected: Rate, k: int, n: int) -> Finding:
+WHOLE: Final = 20
+"""Weight of a finding on all replicates of a case at once."""
+
+
+def counted(case: str, subject: str, expected: Rate, k: int, n: int, *, weight: int = 1) -> Finding:
     """Return a finding of k of n where a rate is known."""
     measured = f"{k / n:.3f} ({k} of {n})" if n else "nothing"
-    return Finding(case, subject, f"{expected.value:.3f}", measured, expected.agreement(k, n))
+    p_value = expected.agreement(k, n)
+    return Finding(case, subject, f"{expected.value:.3f}", measured, p_value, weight)
 
 
 def certain(case: str, subject: str, expected: str, otherwise: str, holds: bool) -> Finding:

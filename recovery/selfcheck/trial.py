@@ -13,7 +13,7 @@ from recovery.record import KEPT_DRAWS
 from recovery.results import Results
 from recovery.selfcheck.cases import CHAINS, DRAWS, Case
 from recovery.selfcheck.expected import MEANS, QUANTITIES, coverage, low_ranks, rejection
-from recovery.selfcheck.finding import Finding, Rate, certain, counted
+from recovery.selfcheck.finding import WHOLE, Finding, Rate, certain, counted
 from recovery.sweep import Sweep
 from recovery.testing import Flaw, PairSampler, pair
 
@@ -89,7 +89,7 @@ def _covered(case: Case, results: Results) -> Iterator[Finding]:
         row = covered[covered["parameter"] == mean]
         share, n = float(row["estimate"].sum()), int(row["n"].sum())
         subject = f"{mean}, {100 * LEVEL:.0f} % interval"
-        yield counted(case.name, subject, Rate(expected), round(share * n), n)
+        yield counted(case.name, subject, Rate(expected), round(share * n), n, weight=WHOLE)
 
 
 def _low(case: Case, results: Results) -> Finding:
@@ -99,7 +99,7 @@ def _low(case: Case, results: Results) -> Finding:
     expected = low_ranks(case.sampler.sd_factor, case.sampler.shift, half)
     subject = f"{MEANS[0]}, rank below {half}"
     low = int((ranks < half).sum())
-    return counted(case.name, subject, Rate(expected), low, len(ranks))
+    return counted(case.name, subject, Rate(expected), low, len(ranks), weight=WHOLE)
 
 
 def _together(case: Case, results: Results) -> Iterator[Finding]:
@@ -109,7 +109,7 @@ def _together(case: Case, results: Results) -> Iterator[Finding]:
         result = tests.get(quantity)
         p_value = result.p_value if result and result.n == case.replicates else 0.0
         subject = f"{quantity}, all together"
-        yield Finding(case.name, subject, "uniform", f"p = {p_value:.3f}", p_value)
+        yield Finding(case.name, subject, "uniform", f"p = {p_value:.3f}", p_value, WHOLE)
 
 
 def _constant(case: Case, results: Results) -> Iterator[Finding]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from recovery.calibration import band_gamma, ecdf_band, path_probability
 from recovery.selfcheck import FULL, QUICK, Case
-from recovery.selfcheck.expected import QUANTITIES, SIZES, rejection
+from recovery.selfcheck.expected import QUANTITIES, SIZE, SIZES, rejection
 from recovery.selfcheck.finding import Rate
 from recovery.selfcheck.trial import tried
 from recovery.testing import Flaw
@@ -142,6 +143,25 @@ def test_known_rates_agree_with_the_published_table() -> None:
                 known = rejection(name, quantity, size)
                 k = round(60 * rate)
                 assert known.agreement(k, 60) > 1e-3 / 48, (name, quantity, size, known, rate)
+
+
+@pytest.mark.parametrize("size", list(SIZE))
+def test_the_size_is_that_of_a_recursion_over_binomial_counts(size: int) -> None:
+    """From R_k to R_k+1: Bin(n - R_k, 1 / (K - k)) more ranks, the band being SciPy's binomials."""
+    cells, gamma = N_DRAWS + 1, band_gamma(size, N_DRAWS + 1)
+    counts = np.arange(size + 1)
+    path = np.zeros(size + 1)
+    path[0] = 1.0
+    for k in range(1, cells):
+        step = binom.pmf(
+            counts[None, :] - counts[:, None], size - counts[:, None], 1 / (cells - k + 1)
+        )
+        path = path @ step
+        tails = np.minimum(
+            binom.cdf(counts, size, k / cells), binom.sf(counts - 1, size, k / cells)
+        )
+        path[2 * tails < gamma * (1 - 1e-9)] = 0.0
+    assert 1 - path.sum() == pytest.approx(SIZE[size], abs=6e-5)
 
 
 @pytest.mark.parametrize(("factor", "shift", "published"), ONE_QUANTITY)

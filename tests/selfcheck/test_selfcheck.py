@@ -14,6 +14,7 @@ from scipy.stats import betabinom, norm
 import recovery.calibration
 import recovery.engine.estimate
 import recovery.execution
+import recovery.schema
 import recovery.selfcheck
 from recovery.cli import main
 from recovery.engine.densities import LogDensity
@@ -117,12 +118,33 @@ class TestABrokenHarnessFails:
         threshold: float,
         cases: tuple[Case, ...],
     ) -> None:
-        # Known rates come from the same band, so those are had before.
-        size = cases[0].sizes[0]
-        exact = {q: rejection(cases[0].name, q, size) for q in QUANTITIES}
-        monkeypatch.setattr("recovery.selfcheck.trial.rejection", lambda _c, q, _s: exact[q])
         monkeypatch.setattr(recovery.calibration, "band_gamma", lambda *_: threshold)
         self.fails(check, cases)
+
+    def test_ranks_that_are_one_too_high(
+        self, check: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        right = recovery.engine.estimate.rank_truths
+
+        def wrong(draws: Any, truth: Any, among: Any, rng: Any) -> Any:
+            rank, pit = right(draws, truth, among, rng)
+            return np.minimum(rank + 1, among), np.minimum(pit + 0.01, 1 - 1e-9)
+
+        monkeypatch.setattr(recovery.engine.estimate, "rank_truths", wrong)
+        self.fails(check, (BY_NAME["sound"],))
+
+    def test_intervals_that_are_a_twelfth_too_narrow(
+        self, check: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        insert = recovery.schema.estimates_block
+
+        def narrow(estimates: Any) -> Any:
+            block = insert(estimates)
+            block[-9:] += 0.08 * (block[1] - block[-9:])
+            return block
+
+        monkeypatch.setattr(recovery.schema, "estimates_block", narrow)
+        self.fails(check, (BY_NAME["sound"],))
 
     def test_quantiles_of_the_wrong_probabilities(
         self, check: Callable[..., int], monkeypatch: pytest.MonkeyPatch
