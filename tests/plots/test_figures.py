@@ -178,7 +178,8 @@ def test_the_limits_of_the_diagnostics_are_once_in_the_legend_and_beside_each_li
 
 def test_ranks_of_constant_and_of_not_finite_estimates_are_not_drawn(frames):
     made = frames({"trials": [50]}, ["a", "b", "c"], modes=("prior",))
-    made.estimates.loc[made.estimates["parameter"] == "b", "sd"] = 0.0
+    constant = made.estimates["parameter"] == "b"
+    made.estimates.loc[constant, ["sd", "mean", "truth"]] = 0.0
     made.estimates.loc[made.estimates["parameter"] == "c", ["mean", "sd"]] = np.nan
     figure = next(figure for slug, figure, _ in figures(made) if slug == "rank-ecdf")
     assert [ax.get_title().split("\n")[0] for ax in figure.axes] == ["a"]
