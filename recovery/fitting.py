@@ -75,6 +75,8 @@ class Fitting:
         agendas = [self._plan.agenda(cells) for cells in (together, apart)]
         left = sum(count for _, count in agendas)
         if not left:
+            # What was asked for is known all the same, for who reads what was decided.
+            self._store.end(self._plan.wanted())
             return
         with _interruptible(*(a.stop for a, _ in agendas)) as interrupted, reporter(left) as shown:
             for cells, (agenda, count), threads in zip(

@@ -199,6 +199,12 @@ class Lines:
             print(line, file=self._stream, flush=True)
 
 
+def note(text: str) -> None:
+    """Say a line beside the progress, on standard error."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def reporter(total: int, stream: TextIO | None = None) -> Reporter:
     """Return a bar where the stream is a terminal, plain lines elsewhere."""
     stream = stream or sys.stderr

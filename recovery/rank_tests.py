@@ -124,10 +124,11 @@ def untested(columns: Columns, modes: Sequence[str]) -> list[tuple[int, str, str
     found = []
     for group in tested_groups(columns, modes):
         if not usable_ranks(columns, group).size:
-            mean, sd = (group.of(columns.column(name)) for name in ("mean", "sd"))
+            truth, mean, sd = (group.of(columns.column(n)) for n in ("truth", "mean", "sd"))
             finite = (np.isfinite(mean) & np.isfinite(sd)).all()
-            reason = "constant" if finite else "not finite"
-            if group.kind == QUANTITY and not finite:
-                reason = "not available"
+            if not finite:
+                reason = "not available" if group.kind == QUANTITY else "not finite"
+            else:
+                reason = "no true value" if np.isnan(truth).all() else "constant"
             found.append((group.position, group.parameter, f"not tested: {reason}"))
     return found

@@ -272,6 +272,8 @@ class Results:
 
     def rank_tests(self, fits: Literal["all", "clean"] = "all") -> list[RankTest]:
         """Test whether the ranks of truths drawn from the prior are uniform, see `rank_tests`."""
+        if fits not in ("all", "clean"):
+            raise SettingsError(f"fits: {fits!r} is not allowed; give 'all' or 'clean'")
         keep = None if fits == "all" else ~self.fits["flagged"].to_numpy(bool)
         # Cells of a swept sampler setting share their data sets.
         together = all(self.identity.get(axis) != "swept" for axis in SAMPLER_AXES)

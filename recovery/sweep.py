@@ -21,7 +21,7 @@ from recovery.fitting import Fitting
 from recovery.growth import Rule
 from recovery.plan import Plan
 from recovery.precision import Precision
-from recovery.progress import Silent, reporter
+from recovery.progress import Silent, note, reporter
 from recovery.provenance import command_line, provenance
 from recovery.results import Results
 from recovery.scenario import Scenario
@@ -193,8 +193,13 @@ class Sweep:
                 raise SettingsError(f"{name}: {value!r} is not allowed; give 1 or more")
         folder = Path(out) if out is not None else Path("reports") / self.design.scenario.name
         writable_folder(folder)
-        for name in {cell.settings.sampler for cell in self.design.cells}:
-            self.workshop.sampler(name)
+        for name, ess in {(c.settings.sampler, c.settings.ess) for c in self.design.cells}:
+            sampler = self.workshop.sampler(name)
+            if ess and getattr(sampler, "approximate", False):
+                raise SettingsError(
+                    f"ess: sampler {name} has independent draws, and as many as are asked for; "
+                    "leave ess out"
+                )
         prepared = {cell.digest: self.workshop.check(cell) for cell in self.design.cells}
         descriptions = {digest: describe(p.problem) for digest, p in prepared.items()}
         with Store.create_or_open(folder, fresh=fresh) as store:
@@ -210,7 +215,9 @@ class Sweep:
                 provenance(command or command_line(), workers, self._file()),
                 quantities,
             )
-            add_quantities(store, self.workshop, self.design.cells)
+            added = add_quantities(store, self.workshop, self.design.cells)
+            if added and progress:
+                note(f"test quantities added to {added} replicates, without a fit")
             plan = Plan(self.design, store, self._rule)
             fitting = Fitting(plan, store, self.workshop, self._equipment, workers, processes)
             together, apart = self._by_room(prepared)

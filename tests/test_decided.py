@@ -4,6 +4,7 @@ Random tests fix their seeds. Rates over runs are held against exact binomial bo
 correct rate crosses with probability 1e-6.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ from recovery.confidence import confidence_sequence
 from recovery.decided import ALPHA, Claim, Decided, Decision, judge
 from recovery.errors import SettingsError
 from recovery.evidence import Evidence, averaged
+from recovery.report.content import report_content
+from recovery.report.view import View
 from recovery.results import Results
 from recovery.seen import Seen, see_all
 from recovery.store import Store
@@ -264,3 +267,13 @@ def test_more_replicates_than_needed_are_kept_and_none_is_added(tmp_path: Path) 
     fixed = Sweep(line, {"trials": [5, 20]}, sampler=WRONG, draws=50, replicates=60, truth="prior")
     fixed.run(tmp_path, progress=False, report=False)
     assert len(sweep(tmp_path, sampler=WRONG).replicates) == 120
+
+
+def test_what_was_asked_for_is_kept_where_nothing_was_left_to_fit(
+    run_line: Callable[..., Results],
+) -> None:
+    run_line(truth="prior", replicates=10)
+    results = run_line(truth="prior", replicates=10, stop_when="decided", margin=0.08,
+                       max_replicates=10)  # fmt: skip
+    assert results.sessions[-1]["execution"]["margin"] == 0.08
+    assert "What was decided" in {s.title for s in report_content(View(results), []).sections}

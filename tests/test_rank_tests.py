@@ -7,6 +7,7 @@ import pytest
 
 from recovery import Problem, Results, scenario
 from recovery.calibration import uniformity
+from recovery.errors import SettingsError
 from recovery.multiplicity import benjamini_hochberg, holm
 from recovery.ranking import rank_cells
 from recovery.testing import ExactSampler, line
@@ -107,3 +108,8 @@ def test_one_chain_few_draws_and_a_constant_have_ranks_all_the_same(run_line: Ru
     assert estimates["ranked_among"].le(12).all()
     assert set(results.calibration()["n"]) == {150}
     assert (results.calibration()["p_value"] > 1e-4).all()
+
+
+def test_fits_that_are_not_there_to_choose_from_are_refused(run_line: Run) -> None:
+    with pytest.raises(SettingsError, match="fits: 'good' is not allowed"):
+        run_line().calibration("good")  # type: ignore[arg-type]  # that is the point

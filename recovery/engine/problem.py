@@ -117,6 +117,11 @@ def check_problem(problem: object, where: str) -> CheckedProblem:
             f"{where}: the model has no free variable, so there is nothing to recover; give it "
             "a parameter with a prior"
         )
+    if not isinstance(problem.quantities, Mapping):
+        raise ProblemError(
+            f"{where}: quantities is {problem.quantities!r}; give a mapping of names to functions "
+            "or texts"
+        )
     data_vars = {v.name: v for v in model.data_vars if isinstance(v, SharedVariable)}
     checked = CheckedProblem(
         where=where,

@@ -42,10 +42,8 @@ class Reading:
     off, lost : list of str
         Parameters whose coverage is not nominal, and whose intervals miss more often than hold,
         by more than Monte Carlo error explains over all rows.
-    n : int
-        Complete fits.
-    disagree : int
-        Fits whose chains disagree by r_hat.
+    n, disagree : int
+        Complete fits that have an r_hat, and those of them whose chains disagree by it.
     denser, ranked : int
         Fits in which the posterior density at the truth is above that of every kept draw, of so
         many in which it is known.
@@ -118,6 +116,7 @@ def readings(view: View) -> list[Reading]:
         tests = _tests(view, position)
         mine = [m for m in rows if m.position == position and judged(view, m)]
         r_hat = view.complete("r_hat_max")[view.complete("position") == position]
+        r_hat = r_hat[~np.isnan(r_hat)]
         denser, ranked = _denser(view, position)
         found.append(
             Reading(
@@ -210,7 +209,10 @@ def _row(view: View, reading: Reading) -> tuple[Cell, ...]:
     else:
         sampler = Cell(f"no departure found (n = {reading.n_prior:,})")
     conflict = Cell(f"conflict: {_some(reading.conflicts)}", "warn") if reading.conflicts else ""
-    disagree = Cell(f"{reading.disagree} of {level(reading.n)}", "warn" if reading.disagree else "")
+    disagree = Cell(MISSING)
+    if reading.n:
+        text = f"{reading.disagree} of {level(reading.n)}"
+        disagree = Cell(text, "warn" if reading.disagree else "")
     denser = f"{reading.denser} of {level(reading.ranked)}" if reading.ranked else MISSING
     text, tone = reading.words
     return row(

@@ -7,6 +7,7 @@ to .02; .15, 15 % and .1 are allowed.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytensor
 import pytest
 from numba.core.event import install_recorder
 
-from recovery import Problem, Scenario, scenario
+from recovery import Problem, Scenario, Sweep, scenario
 from recovery.design import Design, Settings
 from recovery.engine.replicate import run_replicate, simulate
 from recovery.engine.samplers import Density, Fit, Target, sampler_by_name
@@ -23,7 +24,7 @@ from recovery.engine.samplers.advi import AdviSampler, FullRankAdviSampler, Sett
 from recovery.engine.samplers.normal import NoFit
 from recovery.engine.structure import Simulated, set_values
 from recovery.engine.workshop import Prepared, Workshop
-from recovery.errors import ProblemError
+from recovery.errors import ProblemError, SettingsError
 from recovery.record import QUANTITY, Stage, Status
 from recovery.scenarios.poisson import poisson
 from recovery.testing import ExactDensity, ExactSampler, line
@@ -232,3 +233,9 @@ def test_a_run_is_gone_on_with_only_with_the_same_steps() -> None:
     assert AdviSampler().identity() != AdviSampler(learning_rates=(0.001,)).identity()
     assert AdviSampler().identity() != AdviSampler(most=10).identity()
     assert not AdviSampler().threads
+
+
+def test_an_ess_to_end_by_is_refused_as_the_draws_are_independent(tmp_path: Path) -> None:
+    sweep = Sweep(line, replicates=1, sampler="advi", ess=100)
+    with pytest.raises(SettingsError, match="sampler advi has independent draws"):
+        sweep.run(tmp_path, progress=False, report=False)

@@ -158,6 +158,11 @@ def test_a_quantity_that_cannot_be_is_refused_before_anything_is_run(
     assert message in str(raised.value)
 
 
+def test_quantities_that_are_no_mapping_are_refused(run_sweep: Run) -> None:
+    with pytest.raises(ProblemError, match="give a mapping of names to functions"):
+        run_sweep(asking(["a"]))  # type: ignore[arg-type]  # that is the point
+
+
 def test_a_variable_of_the_name_of_a_built_in_quantity_stays_what_it_is() -> None:
     with pm.Model() as model:
         b = pm.Normal("b")
