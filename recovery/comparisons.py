@@ -2,21 +2,19 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from recovery.blocks import Flags, Group, Integers
+from recovery.cells import Cells
 from recovery.columns import Columns
 from recovery.measures import coverage_bounds, relative_precision, sensitivity
 from recovery.record import FITTED
 from recovery.summary import Ends, Given
-
-_Cells: TypeAlias = Sequence[Mapping[str, Any]]
 
 
 def contrasts(columns: Columns, given: Given, clean: Flags) -> pd.DataFrame:
@@ -67,7 +65,7 @@ def bounds(columns: Columns, intervals: Ends) -> pd.DataFrame:
 
 
 def gains(
-    columns: Columns, cells: _Cells, axes: Sequence[str], data_digests: NDArray[np.object_]
+    columns: Columns, cells: Cells, axes: Sequence[str], data_digests: NDArray[np.object_]
 ) -> pd.DataFrame:
     """Return the precision of sampler settings on equal data, see `Results.relative_precision`.
 
@@ -107,7 +105,7 @@ def gains(
     return frame
 
 
-def _alike(cells: _Cells, axes: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+def _alike(cells: Cells, axes: Sequence[str]) -> Iterator[tuple[int, int, str]]:
     """Go through the pairs of cells that differ in one swept sampler setting, and name it."""
     for setting in axes:
         alike: dict[str, list[int]] = defaultdict(list)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from recovery.blocks import Block, Integers
+from recovery.cells import Cells
 from recovery.columns import Columns
 from recovery.errors import SettingsError, StoreDamaged
 from recovery.measures import pair_recovery
@@ -34,7 +35,7 @@ class _Cell(NamedTuple):
 def correlations(
     columns: Columns,
     store: Store,
-    cells: Sequence[Mapping[str, Any]],
+    cells: Cells,
     parameters: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Return the recovery of posterior correlations, see `Results.pairs`.
@@ -70,7 +71,7 @@ def correlations(
 
 
 def _chosen(
-    columns: Columns, cells: Sequence[Mapping[str, Any]], parameters: Sequence[str] | None
+    columns: Columns, cells: Cells, parameters: Sequence[str] | None
 ) -> dict[int, list[str]]:
     """Return the free scalars to look at in each cell of truth mode ``prior``."""
     free: dict[int, list[str]] = {}

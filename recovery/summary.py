@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.blocks import Flags, Group
+from recovery.cells import Cells
 from recovery.columns import Columns
 from recovery.measures import joint_coverage, performance
 from recovery.record import Floats, built_in
@@ -26,7 +27,7 @@ Ends: TypeAlias = Mapping[float, tuple[list[Floats], list[Floats]]]
 def summarise(
     columns: Columns,
     intervals: Ends,
-    cells: Sequence[Mapping[str, Any]],
+    cells: Cells,
     keep: Flags | None = None,
 ) -> Iterator[Row]:
     """Go through the measures, cell by cell and parameter by parameter.
@@ -67,9 +68,7 @@ class Given:
         As in `summarise`.
     """
 
-    def __init__(
-        self, columns: Columns, intervals: Ends, cells: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, columns: Columns, intervals: Ends, cells: Cells) -> None:
         self._columns = {name: columns.column(name) for name in _MEASURED}
         self._intervals = intervals
         self._priors = [{p["parameter"]: p for p in cell["priors"]} for cell in cells]
