@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     SAMPLER = 3
     RANKS = 4
     PREDICTION = 5
+    REFIT = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,11 @@ class Settings:
                 f"target_accept: {self.target_accept!r} is not allowed; give a number between "
                 "0 and 1, usually 0.8 to 0.99"
             )
+
+    def escalated(self) -> "Settings":
+        """Return the settings of a second try: twice the warm-up, a quarter of the rejections."""
+        target = 1 - (1 - self.target_accept) / 4
+        return dataclasses.replace(self, tune=2 * self.tune, target_accept=round(target, 6))
 
 
 def canonical(value: object) -> str:
@@ -138,16 +144,29 @@ class Replicate:
         Root of all its random numbers.
     index : int
         Its number under that root.
+    refit : bool
+        Whether this is a second fit of its data, with escalated settings and other draws.
     """
 
     cell: Cell
     seed: int
     index: int
+    refit: bool = False
 
     @cached_property
     def key(self) -> str:
         """A name that never changes: cell, seed and index."""
-        return f"{self.cell.digest}-{self.seed}-{self.index}"
+        return f"{self.cell.digest}-{self.seed}-{self.index}" + ("-refit" if self.refit else "")
+
+    @property
+    def settings(self) -> Settings:
+        """How it is sampled."""
+        return self.cell.settings.escalated() if self.refit else self.cell.settings
+
+    @property
+    def sampler_seed(self) -> int:
+        """The seed of the sampler, 63 bits."""
+        return self.integer_seed(Purpose.REFIT if self.refit else Purpose.SAMPLER)
 
     def entropy(self, purpose: Purpose) -> np.random.SeedSequence:
         """Return the seed sequence of one purpose, made from content alone."""

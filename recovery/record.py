@@ -30,6 +30,10 @@ class Status(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
+    CRASHED = "crashed"
+    """Its process died, each time that it was tried alone."""
+    TIMED_OUT = "timed out"
+    """It took longer than it may."""
 
 
 class Stage(StrEnum):
@@ -178,4 +182,6 @@ class Record:
     estimates: Estimates | None = None
     failure: Failure | None = None
     quantity_failures: tuple[QuantityFailure, ...] = ()
+    refit: bool = False
+    """Whether this is a second fit of the data, with the escalated settings."""
     compilations: tuple[Compilation, ...] = field(default=())

@@ -68,8 +68,7 @@ def run_replicate(replicate: Replicate, workshop: Workshop) -> Record:
             density = workshop.density(prepared, sampler, simulated)
             quantities = workshop.quantities(prepared)
         with clock.at(Stage.SAMPLE):
-            seed = replicate.integer_seed(Purpose.SAMPLER)
-            fit = density.fit(simulated, replicate.cell.settings, seed)
+            fit = density.fit(simulated, replicate.settings, replicate.sampler_seed)
         with clock.at(Stage.PREDICT):
             predictions = predict(replicate, prepared, workshop, simulated, fit)
         with clock.at(Stage.ESTIMATE):
@@ -164,6 +163,7 @@ def _record(replicate: Replicate, status: Status, **values: Any) -> Record:
         cell=replicate.cell.digest,
         seed=replicate.seed,
         index=replicate.index,
+        refit=replicate.refit,
         status=status,
         **values,
     )
