@@ -34,6 +34,10 @@ FROM replicates ORDER BY id
 _QUANTILES: Final = "SELECT replicate, quantiles FROM posteriors WHERE replicate <= ?"
 _SUPPLEMENTS: Final = "SELECT layout, replicate, estimates FROM supplements ORDER BY replicate"
 _LATER: Final = "SELECT replicate, quantiles FROM supplements WHERE layout = ? AND replicate <= ?"
+_FAILURES: Final = """
+SELECT replicate, status, stage, error, traceback
+FROM failures LEFT JOIN replicates ON id = replicate
+"""
 _TEXTS: Final = "SELECT id, sampler, data_digest FROM replicates WHERE id <= ?"
 
 
@@ -56,15 +60,19 @@ class Columns:
         that were added later.
     failures : dict
         Stage, error and traceback of each failed replicate, by its place.
+    status : dict
+        How each of these ended, by its place.
     """
 
     def __init__(self, store: Store) -> None:
         self.failures: dict[int, tuple[str, str, str]] = {}
+        self.status: dict[int, str] = {}
         try:
             self.blocks = self._read(store)
-            for number, *failure in store.rows("SELECT * FROM failures"):
+            for number, status, *failure in store.rows(_FAILURES):
                 (place,) = self._places((number,)).tolist()
                 self.failures[place] = (str(failure[0]), str(failure[1]), str(failure[2]))
+                self.status[place] = str(status)
         except (KeyError, TypeError, ValueError) as error:
             raise StoreDamaged(
                 f"{store.folder}: its tables contradict each other ({error}); restore "

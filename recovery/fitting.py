@@ -3,18 +3,32 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from recovery.agenda import Agenda
-from recovery.design import Cell
-from recovery.engine.workshop import Workshop
-from recovery.execution import Equipment, LocalExecution
+from recovery.design import Cell, Replicate
+from recovery.execution.carried import Carried
+from recovery.execution.underway import UnderWay
+from recovery.pauses import Pauses
 from recovery.plan import Plan
-from recovery.progress import Reporter
+from recovery.progress import Reporter, note
+from recovery.record import Record
 from recovery.store import Store
+
+
+class Execution(Protocol):
+    """What runs one agenda, see `recovery.execution.LocalExecution`."""
+
+    carried: Carried
+
+    def run(
+        self, agenda: Agenda, first: Replicate, left: int, *, threads: bool
+    ) -> Generator[list[Record], None, None]:
+        """Run it, and yield records as they come."""
+        ...
 
 
 class Fitting:
@@ -25,28 +39,22 @@ class Fitting:
     plan : Plan
     store : Store
         Open for writing.
-    workshop : Workshop
-        Of this process.
-    equipment : Equipment
-        For other processes.
-    workers : int
-        Fits at a time.
-    processes : int, optional
-        Over how many processes to spread them; by default as measured.
+    execution : callable
+        Returns what runs an agenda, given where this process says what it is at.
+    cells : sequence of Cell
+        All that may be run.
     """
 
     def __init__(
         self,
         plan: Plan,
         store: Store,
-        workshop: Workshop,
-        equipment: Equipment,
-        workers: int,
-        processes: int | None,
+        execution: Callable[[UnderWay], Execution],
+        cells: Sequence[Cell],
     ) -> None:
-        self._plan, self._store = plan, store
-        self._how = workshop, equipment, workers, processes
-        self._modes = {cell.digest: cell.truth_mode for cell in equipment.cells}
+        self._plan, self._store, self._execution = plan, store, execution
+        self._cells = {cell.digest: cell for cell in cells}
+        self._pauses = Pauses(plan.failing)
         self._fits = 0
         self._elapsed = 0.0
 
@@ -70,42 +78,69 @@ class Fitting:
         KeyboardInterrupt
             On Ctrl-C or SIGTERM, once what was running is done and stored.
         WorkerDied
-            If a process was killed.
+            If no other process could be started where one was needed.
         """
-        agendas = [self._plan.agenda(cells) for cells in (together, apart)]
-        left = sum(count for _, count in agendas)
-        if not left:
-            # What was asked for is known all the same, for who reads what was decided.
-            self._store.end(self._plan.wanted())
-            return
-        with _interruptible(*(a.stop for a, _ in agendas)) as interrupted, reporter(left) as shown:
-            for cells, (agenda, count), threads in zip(
-                (together, apart), agendas, (True, False), strict=True
-            ):
-                if count:
-                    self._run(cells, agenda, count, threads, shown)
-        if interrupted.is_set():
-            raise KeyboardInterrupt
+        with UnderWay(self._store.folder) as under_way:
+            paused = {digest for digest in self._cells if self._pauses.reason(digest)}
+            for digest in paused:
+                self._tell_of_pause(digest)
+            rooms = [[c for c in cells if c.digest not in paused] for cells in (together, apart)]
+            agendas = [self._plan.agenda(cells, under_way.suspects) for cells in rooms]
+            left = sum(count for _, count in agendas)
+            if not left:
+                # What was asked for is known all the same, for who reads what was decided.
+                self._store.end(self._plan.wanted())
+                return
+            stops = [agenda.stop for agenda, _ in agendas]
+            with _interruptible(*stops) as interrupted, reporter(left) as shown:
+                for cells, (agenda, count), threads in zip(
+                    rooms, agendas, (True, False), strict=True
+                ):
+                    if count:
+                        execution = self._execution(under_way)
+                        batches = execution.run(
+                            agenda, self._plan.first(cells[0]), count, threads=threads
+                        )
+                        self._commit(batches, agenda, shown, under_way)
+                        self._end(execution)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
 
-    def _run(
-        self, cells: Sequence[Cell], agenda: Agenda, count: int, threads: bool, shown: Reporter
+    def _commit(
+        self,
+        batches: Generator[list[Record], None, None],
+        agenda: Agenda,
+        shown: Reporter,
+        under_way: UnderWay,
     ) -> None:
-        execution = LocalExecution(*self._how)
-        if threads:
-            batches = execution.in_threads(agenda, self._plan.first(cells[0]), count)
-        else:
-            batches = execution.in_processes(agenda, count)
         started = time.perf_counter()
         with closing(batches):
             for batch in batches:
                 self._store.append(batch)
+                under_way.done([record.key for record in batch])
                 self._fits += len(batch)
                 for record in batch:
-                    shown.add(record, self._modes[record.cell])
+                    shown.add(record, self._cells[record.cell].truth_mode)
                     shown.expect(agenda.finish(record))
+                    self._look_for_pause(record, agenda)
         self._elapsed += time.perf_counter() - started
+
+    def _end(self, execution: Execution) -> None:
         carried = {"fits": self._fits, "fitting_s": self._elapsed, **execution.carried.plain()}
         self._store.end({**carried, **self._plan.wanted()})
+
+    def _look_for_pause(self, record: Record, agenda: Agenda) -> None:
+        before = self._pauses.reason(record.cell)
+        self._pauses.add(record)
+        if not before and self._pauses.reason(record.cell):
+            agenda.drop(record.cell)
+            self._tell_of_pause(record.cell)
+
+    def _tell_of_pause(self, digest: str) -> None:
+        note(
+            f"{self._cells[digest].label}: paused, as all its replicates so far failed the same "
+            f"way: {self._pauses.reason(digest)}; mend that, then run again with --retry-failed"
+        )
 
 
 @contextmanager
@@ -122,6 +157,7 @@ def _interruptible(*stops: Callable[[], None]) -> Iterator[threading.Event]:
         came.set()
         for stop in stops:
             stop()
+        note("stopping once what is under way is done; again to stop at once")
 
     before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {
         number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)

@@ -1,6 +1,6 @@
 """What of a design is missing in a store: a fixed number of replicates, or as many as needed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from recovery.agenda import Agenda
 from recovery.columns import Columns
@@ -21,19 +21,39 @@ class Plan:
         Open for writing, with the design begun.
     rule : Rule, optional
         If given, cells grow by need.
+    retry : bool
+        Whether what failed is to be run again.
+
+    Attributes
+    ----------
+    failing : mapping
+        How the replicates of each cell ended that are not to be run again, by cell digest.
     """
 
-    def __init__(self, design: Design, store: Store, rule: Rule | None) -> None:
+    def __init__(
+        self, design: Design, store: Store, rule: Rule | None, *, retry: bool = False
+    ) -> None:
         self._design, self._store, self._rule = design, store, rule
+        self.failing = {} if retry else store.failing()
         self._digests = [cell["digest"] for cell in store.cells()]
         # Which of the two is needed is read, and no more: both go through the whole store.
-        self._done = store.done() if rule is None else {}
+        self._done = store.done(failed=not retry) if rule is None else {}
         self._known = {} if rule is None else self._seen()
+        if retry:
+            self._known = {key: seen for key, seen in self._known.items() if seen is not None}
 
-    def agenda(self, cells: Sequence[Cell]) -> tuple[Agenda, int]:
-        """Return what is to be run of these cells, and how many that are, as far as is known."""
+    def agenda(self, cells: Sequence[Cell], suspects: Collection[str]) -> tuple[Agenda, int]:
+        """Return what is to be run of these cells, and how many that are, as far as is known.
+
+        Parameters
+        ----------
+        cells : sequence of Cell
+        suspects : collection of str
+            Keys of replicates that are to have a process of their own.
+        """
         if self._rule is None:
-            return Agenda(self._missing(cells)), sum(map(self._count, cells))
+            count = sum(map(self._count, cells))
+            return Agenda(self._missing(cells), suspects=suspects), count
         # Error rates hold over all cells of the store, those of earlier commands too.
         n_cells = len(self._digests)
         growth = Growth(self._rule, cells, self._design.seed, self._known, n_cells)
@@ -46,7 +66,7 @@ class Plan:
                 self._store.plan(growth.plan([record.cell]))
             return added
 
-        return Agenda(begun, more), len(begun)
+        return Agenda(begun, more, suspects), len(begun)
 
     def first(self, cell: Cell) -> Replicate:
         """Return the first replicate of a cell, done or not."""

@@ -35,7 +35,7 @@ class Tally:
     def add(self, record: Record, truth_mode: str) -> None:
         """Count one record."""
         self.done += 1
-        self.failed += record.status is Status.FAILED
+        self.failed += record.status is not Status.OK
         if self._first is None:
             self._first = time.monotonic()
         if record.estimates is not None:

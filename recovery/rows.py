@@ -54,9 +54,11 @@ def replicate_rows(
     keys : callable
         From places of replicates to their names.
     """
+    status = np.where(columns.ok, "ok", "failed").astype(object)
     stage, error, traceback = np.full((3, len(columns)), None, dtype=object)
     for place, failure in columns.failures.items():
         stage[place], error[place], traceback[place] = failure
+        status[place] = columns.status[place]
     sampler, data_digest = columns.texts(store)
     return pd.DataFrame(
         {
@@ -64,7 +66,7 @@ def replicate_rows(
             "seed": columns.seed,
             "replicate": columns.index,
             "key": keys(np.arange(len(columns))),
-            "status": np.where(columns.ok, "ok", "failed").astype(object),
+            "status": status,
             "stage": stage,
             "error": error,
             "traceback": traceback,

@@ -3,7 +3,7 @@
 import json
 import os
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -254,14 +254,41 @@ class Store:
             for digest, mode, *texts in rows
         ]
 
-    def done(self) -> dict[tuple[str, int], set[int]]:
-        """Return the numbers of all replicates that have a record, by cell digest and seed."""
+    def done(self, *, failed: bool = True) -> dict[tuple[str, int], set[int]]:
+        """Return the numbers of all replicates that have a record, by cell digest and seed.
+
+        Parameters
+        ----------
+        failed : bool
+            Whether those that failed count.
+        """
         digests = dict(self.rows("SELECT position, digest FROM cells"))
         done: dict[tuple[str, int], set[int]] = defaultdict(set)
-        for rows in self.chunks('SELECT cell, seed, "index" FROM replicates'):
+        query = "SELECT cell, seed, \"index\" FROM replicates WHERE status = 'ok' OR ?"
+        for rows in self.chunks(query, (failed,)):
             for cell, seed, index in rows:
                 done[digests[cell], seed].add(index)
         return done
+
+    def failing(self) -> dict[str, tuple[int, Counter[tuple[str, str]]]]:
+        """Return how many replicates of each cell are complete, and how often it failed how.
+
+        Returns
+        -------
+        dict
+            By cell digest: a number, and a count by (stage, error).
+        """
+        ok = "SELECT cell, count(*) FROM replicates WHERE status = 'ok' GROUP BY cell"
+        failed = (
+            "SELECT cell, stage, error, count(*) FROM failures JOIN replicates ON id = replicate "
+            "GROUP BY cell, stage, error"
+        )
+        complete = dict(self.rows(ok))
+        failures: dict[int, Counter[tuple[str, str]]] = defaultdict(Counter)
+        for cell, stage, error, count in self.rows(failed):
+            failures[cell][stage, error] = count
+        cells = self.rows("SELECT position, digest FROM cells")
+        return {digest: (complete.get(cell, 0), failures[cell]) for cell, digest in cells}
 
     def quantities(self, *, later: bool = False) -> dict[str, dict[str, str]]:
         """Return what each test quantity computes, by name, by cell digest.

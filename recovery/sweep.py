@@ -1,6 +1,7 @@
 """A sweep: a design, and how to run what of it is missing in a store."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,7 +17,9 @@ from recovery.engine.priors import Prior, summarise_priors
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Prepared, Workshop
 from recovery.errors import ScenarioError, SettingsError
-from recovery.execution import Equipment, default_workers
+from recovery.execution import Equipment, Limits, LocalExecution, default_workers
+from recovery.execution.interpreter import Package
+from recovery.execution.underway import UnderWay
 from recovery.fitting import Fitting
 from recovery.growth import Rule
 from recovery.plan import Plan
@@ -146,6 +149,8 @@ class Sweep:
         *,
         workers: int | None = None,
         processes: int | None = None,
+        timeout: float | None = None,
+        retry_failed: bool = False,
         fresh: bool = False,
         progress: bool = True,
         report: bool = True,
@@ -163,6 +168,11 @@ class Sweep:
         processes : int, optional
             Over how many processes to spread them; by default as many as the first fits show to
             be worth their start.
+        timeout : float, optional
+            Seconds that a replicate may take, building and compiling apart. Each fit then runs in
+            a process that can be ended, whatever it is doing.
+        retry_failed : bool
+            Run again what failed; the earlier failures are kept apart.
         fresh : bool
             Begin again; the earlier store is kept as ``results.sqlite.previous-1``.
         progress : bool
@@ -191,6 +201,7 @@ class Sweep:
         for name, value in (("workers", workers), ("processes", processes)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SettingsError(f"{name}: {value!r} is not allowed; give 1 or more")
+        limits = Limits(_seconds("timeout", timeout))
         folder = Path(out) if out is not None else Path("reports") / self.design.scenario.name
         writable_folder(folder)
         for name, ess in {(c.settings.sampler, c.settings.ess) for c in self.design.cells}:
@@ -218,8 +229,13 @@ class Sweep:
             added = add_quantities(store, self.workshop, self.design.cells)
             if added and progress:
                 note(f"test quantities added to {added} replicates, without a fit")
-            plan = Plan(self.design, store, self._rule)
-            fitting = Fitting(plan, store, self.workshop, self._equipment, workers, processes)
+            package = Package(Equipment(self.design.scenario, self._samplers, self.design.cells))
+
+            def execution(under_way: UnderWay) -> LocalExecution:
+                return LocalExecution(self.workshop, package, under_way, workers, processes, limits)
+
+            plan = Plan(self.design, store, self._rule, retry=retry_failed)
+            fitting = Fitting(plan, store, execution, self.design.cells)
             together, apart = self._by_room(prepared)
             fitting.run(together, apart, reporter if progress else Silent)
         results = Results(folder)
@@ -229,10 +245,6 @@ class Sweep:
 
             write_report(results)
         return results
-
-    @property
-    def _equipment(self) -> Equipment:
-        return Equipment(self.design.scenario, self._samplers, self.design.cells)
 
     def _by_room(self, prepared: Mapping[str, Prepared]) -> tuple[list[Cell], list[Cell]]:
         """Part the cells: fits that run beside each other in threads, and those that cannot."""
@@ -306,6 +318,13 @@ def _rule(
     if stop_when is not None:
         raise SettingsError("stop_when: stands instead of precision; give one of them")
     return Precision(precision, start, **limit)
+
+
+def _seconds(name: str, given: float | None) -> float | None:
+    """Check a duration."""
+    if given is not None and not (isinstance(given, int | float) and 0 < given < math.inf):
+        raise SettingsError(f"{name}: {given!r} is not allowed; give seconds, more than 0")
+    return given
 
 
 def _tune(given: int | None, ess: int, levels: Mapping[str, Any]) -> int:

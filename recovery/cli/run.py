@@ -106,6 +106,18 @@ def add_run(commands: Any) -> None:
         "--processes", type=whole, metavar="N", help="to spread the workers over (measured)"
     )
     where.add_argument(
+        "--timeout",
+        type=number,
+        metavar="S",
+        help="seconds a replicate may take, compilation apart; each fit then has a process of "
+        "its own, which is ended if it takes longer",
+    )
+    where.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="run again what failed; the earlier failures are kept apart",
+    )
+    where.add_argument(
         "--fresh", action="store_true", help="begin again; the old store is kept beside the new"
     )
     run.set_defaults(call=_run)
@@ -147,6 +159,8 @@ def _run(options: argparse.Namespace) -> int:
         options.out,
         workers=options.workers,
         processes=options.processes,
+        timeout=options.timeout,
+        retry_failed=options.retry_failed,
         fresh=options.fresh,
         command=command,
     )

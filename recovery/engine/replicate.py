@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,13 +27,16 @@ _ERROR_LENGTH = 1_000
 class _Clock:
     """Where the time goes, by stage; time waiting for a compilation is nobody's."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[Stage], None] | None) -> None:
         self.stage = Stage.BUILD
         self.seconds = dict.fromkeys(Stage, 0.0)
+        self._tell = tell
 
     @contextmanager
     def at(self, stage: Stage) -> Iterator[None]:
         self.stage = stage
+        if self._tell is not None:
+            self._tell(stage)
         started = time.perf_counter()
         try:
             yield
@@ -46,8 +49,17 @@ class _Clock:
         return Times(self.seconds[Stage.SIMULATE], sampling, rest)
 
 
-def run_replicate(replicate: Replicate, workshop: Workshop) -> Record:
+def run_replicate(
+    replicate: Replicate, workshop: Workshop, tell: Callable[[Stage], None] | None = None
+) -> Record:
     """Simulate, fit and estimate one replicate.
+
+    Parameters
+    ----------
+    replicate : Replicate
+    workshop : Workshop
+    tell : callable, optional
+        Told of each stage before it begins.
 
     Returns
     -------
@@ -55,7 +67,7 @@ def run_replicate(replicate: Replicate, workshop: Workshop) -> Record:
         Complete or failed. Only KeyboardInterrupt passes through: an interrupted replicate has
         no record, and is run again.
     """
-    clock = _Clock()
+    clock = _Clock(tell)
     data_digest = ""
     try:
         with clock.at(Stage.BUILD):

@@ -1,6 +1,7 @@
-"""Running an agenda on one machine: in threads, and in processes of threads."""
+"""Running an agenda: in threads, in processes of threads, and one by one where that is safer."""
 
 from recovery.execution.local import LocalExecution, default_workers
-from recovery.execution.member import Equipment
+from recovery.execution.seat import Limits
+from recovery.execution.served import Equipment
 
-__all__ = ["Equipment", "LocalExecution", "default_workers"]
+__all__ = ["Equipment", "Limits", "LocalExecution", "default_workers"]

@@ -3,16 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
-from typing import Any, TypeAlias
+from typing import Any
 
 from recovery.agenda import Agenda
 from recovery.engine.replicate import run_replicate
 from recovery.engine.workshop import Workshop
+from recovery.execution.intake import Outbox
+from recovery.execution.underway import UnderWay
 from recovery.record import Record
-
-Outbox: TypeAlias = "SimpleQueue[Record | BaseException | None]"
-"""Where records arrive, or the exception that ended a source; None once a source is through."""
 
 _ENOUGH = 8  # fits whose cost says what the others will cost
 
@@ -64,12 +62,22 @@ class Crew:
         Its compiled functions are shared by the threads.
     outbox : Outbox
         Each thread ends with a None.
+    under_way : UnderWay
+        Where they are told to be at it.
     size : int
         Number of threads.
     """
 
-    def __init__(self, agenda: Agenda, workshop: Workshop, outbox: Outbox, size: int) -> None:
+    def __init__(
+        self,
+        agenda: Agenda,
+        workshop: Workshop,
+        outbox: Outbox,
+        under_way: UnderWay,
+        size: int,
+    ) -> None:
         self._agenda, self._workshop, self._outbox = agenda, workshop, outbox
+        self._under_way = under_way
         self._size = self._wanted = size
         self._lock = threading.Lock()
         self.cost = Cost()
@@ -94,7 +102,8 @@ class Crew:
         try:
             while not self._leaves() and (replicate := self._agenda.take()) is not None:
                 before = time.thread_time()
-                record = run_replicate(replicate, self._workshop)
+                with self._under_way.at(replicate.key):
+                    record = run_replicate(replicate, self._workshop)
                 self.cost.add(time.thread_time() - before, record)
                 self._outbox.put(record)
         except BaseException as error:

@@ -2,11 +2,8 @@
 
 import os
 import threading
-import time
-from collections.abc import Generator
-from dataclasses import asdict, dataclass
-from queue import Empty, SimpleQueue
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -14,11 +11,17 @@ from recovery.agenda import Agenda
 from recovery.design import Replicate
 from recovery.engine.workshop import Workshop
 from recovery.execution.balance import Layout, layout_for, pays, spread
-from recovery.execution.crew import Crew, Outbox, in_background
-from recovery.execution.member import Equipment, Member
+from recovery.execution.carried import Carried
+from recovery.execution.crew import Crew, in_background
+from recovery.execution.intake import Intake
+from recovery.execution.interpreter import Package
+from recovery.execution.member import Member
+from recovery.execution.seat import Limits, Seat
+from recovery.execution.underway import UnderWay
+from recovery.progress import note
 from recovery.record import Record
 
-_GATHER_S = 0.2  # how long a record waits for others to share its commit
+_Staff = TypeVar("_Staff", Member, Seat)
 _IMPORT_S = 5.0  # of PyMC and a sampler, before another process can begin to compile
 
 
@@ -29,62 +32,52 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
-@dataclass
-class Carried:
-    """How fits were carried out, for the store.
-
-    Attributes
-    ----------
-    workers, processes, threads : int
-        Fits at a time; processes, the runner's own included, and threads in each at most.
-    python_share : float or None
-        Share of a fit's time that needed the interpreter, where it was measured.
-    """
-
-    workers: int
-    processes: int = 1
-    threads: int = 1
-    python_share: float | None = None
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-
 class LocalExecution:
     """Fits on this machine, so many at a time.
+
+    A replicate that ends a process of several threads is found by giving each that was under way
+    a process of its own. Where fits are limited in time, each process has one fit at a time.
 
     Parameters
     ----------
     workshop : Workshop
         Of this process.
-    equipment : Equipment
+    package : Package
         For other processes.
+    under_way : UnderWay
+        What the threads of this process are at.
     workers : int
         Fits at a time.
     processes : int, optional
         Over how many processes to spread them. By default a crew of threads begins in this
         process, its first fits are measured, and more processes are started if they pay: see
         `recovery.execution.balance`.
+    limits : Limits, optional
+        What a replicate may take.
     """
 
     def __init__(
-        self, workshop: Workshop, equipment: Equipment, workers: int, processes: int | None = None
+        self,
+        workshop: Workshop,
+        package: Package,
+        under_way: UnderWay,
+        workers: int,
+        processes: int | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        self._workshop, self._equipment = workshop, equipment
+        self._workshop, self._package, self._under_way = workshop, package, under_way
         self._workers, self._processes = workers, processes
+        self._limits = limits or Limits()
         self.carried = Carried(workers)
-        self._outbox: Outbox = SimpleQueue()
-        self._sources = 0
+        self._intake = Intake()
+        self._staff: set[Member | Seat] = set()
+        self._dismissed = False
         self._lock = threading.Lock()
-        self._members: list[Member] = []
-        self._error: BaseException | None = None
-        self._gathered = -_GATHER_S  # the first record of all is committed at once
 
-    def in_threads(
-        self, agenda: Agenda, first: Replicate, left: int
+    def run(
+        self, agenda: Agenda, first: Replicate, left: int, *, threads: bool
     ) -> Generator[list[Record], None, None]:
-        """Run an agenda in threads, and in processes of threads if they pay.
+        """Run an agenda.
 
         Parameters
         ----------
@@ -93,6 +86,8 @@ class LocalExecution:
             What other processes warm up with.
         left : int
             About how many replicates there are.
+        threads : bool
+            Whether fits may run beside each other in threads of one process.
 
         Yields
         ------
@@ -102,40 +97,48 @@ class LocalExecution:
         Raises
         ------
         WorkerDied
-            If a process was killed; what was yielded before is safe.
+            If no process can be started; what was yielded before is safe.
         """
-        crew = Crew(agenda, self._workshop, self._outbox, self._workers)
-        self._sources = self._workers
+        try:
+            if threads and self._limits.timeout_s is None:
+                yield from self._in_threads(agenda, first, left)
+            else:
+                yield from self._in_processes(agenda, left)
+        finally:
+            self._dismiss()
+
+    def _in_threads(
+        self, agenda: Agenda, first: Replicate, left: int
+    ) -> Generator[list[Record], None, None]:
+        """Run in threads, and in processes of threads if they pay."""
+        crew = Crew(agenda, self._workshop, self._intake.outbox, self._under_way, self._workers)
+        self._intake.expect(self._workers)
         self._carry(Layout(1, self._workers))
         # Linear algebra inside a fit would otherwise start threads of its own beside the others'.
         with threadpool_limits(limits=1):
-            try:
-                crew.start()
-                decided = self._processes is not None or self._workers == 1
-                if self._processes is not None:
-                    self._recruit(spread(self._workers, self._processes), crew, agenda, first)
-                for batch in self._batches():
-                    left -= len(batch)
-                    yield batch
-                    if not decided and crew.cost.known:
-                        decided = True
-                        self._recruit(self._measured(crew, left), crew, agenda, first)
-            finally:
-                self._dismiss()
+            crew.start()
+            if agenda.has_suspects:
+                self._start(self._sit, agenda.take_suspect)
+            decided = self._processes is not None or self._workers == 1
+            if self._processes is not None:
+                self._recruit(spread(self._workers, self._processes), crew, agenda, first)
+            for batch in self._intake.batches():
+                left -= len(batch)
+                yield batch
+                if not decided and crew.cost.known:
+                    decided = True
+                    self._recruit(self._measured(crew, left), crew, agenda, first)
 
-    def in_processes(self, agenda: Agenda, left: int) -> Generator[list[Record], None, None]:
-        """Run an agenda in processes, one fit at a time in each; otherwise as `in_threads`."""
+    def _in_processes(self, agenda: Agenda, left: int) -> Generator[list[Record], None, None]:
+        """Run in processes, one fit at a time in each."""
         layout = spread(min(self._workers, left), self._workers)
         self._carry(layout)
-        try:
-            for _ in range(layout.processes):
-                member = Member(self._equipment, 1)
-                self._members.append(member)
-                self._sources += 1
-                in_background(member.run, agenda, self._outbox)
-            yield from self._batches()
-        finally:
-            self._dismiss()
+        for _ in range(layout.processes):
+            self._start(self._sit, agenda.take)
+        if agenda.has_suspects:
+            # Alone in a process they already are; somebody has to take them.
+            self._start(self._sit, agenda.take_suspect)
+        yield from self._intake.batches()
 
     def _measured(self, crew: Crew, left: int) -> Layout:
         """Return how to spread the workers, judging by the fits so far."""
@@ -152,53 +155,66 @@ class LocalExecution:
         if layout.processes == 1:
             return
         self._carry(layout)
-
-        def introduce(member: Member, threads: int) -> None:
-            try:
-                member.warm_up(first)
-            except BaseException as error:
-                self._outbox.put(error)
-                return
-            with self._lock:
-                if not self._sources:
-                    return  # all was done meanwhile
-                self._sources += 1
-            crew.shrink(threads)
-            member.run(agenda, self._outbox)
-
         for _ in range(layout.processes - 1):
-            self._members.append(member := Member(self._equipment, layout.threads))
-            in_background(introduce, member, layout.threads)
+            in_background(self._introduce, layout.threads, crew, agenda, first)
 
-    def _batches(self) -> Generator[list[Record], None, None]:
-        """Gather records; an error is raised once what came before it has been yielded."""
-        while batch := self._gather():
-            yield batch
-        if self._error is not None:
-            raise self._error
+    def _introduce(self, threads: int, crew: Crew, agenda: Agenda, first: Replicate) -> None:
+        outbox = self._intake.outbox
+        try:
+            member = self._join(Member(self._package, threads))
+            if not member.warm_up(first):
+                member.end()
+                note("a worker process died while it compiled; going on without it")
+                return
+        except BaseException as error:
+            outbox.put(error)
+            return
+        if not self._intake.join():
+            member.end()
+            return  # all was done meanwhile
+        crew.shrink(threads)
+        try:
+            while lost := member.run(agenda, outbox):
+                member.end()
+                seat = self._join(Seat(self._package, self._limits))
+                for replicate in lost:
+                    outbox.put(seat.run(replicate))
+                seat.end()
+                member = self._join(Member(self._package, threads))
+        except BaseException as error:
+            outbox.put(error)
+        member.end()
+        outbox.put(None)
 
-    def _gather(self) -> list[Record]:
-        batch: list[Record] = []
-        while self._sources and self._error is None:
-            wait = max(self._gathered + _GATHER_S - time.monotonic(), 0.0) if batch else None
-            try:
-                item = self._outbox.get(timeout=wait)
-            except Empty:
-                break
-            if item is None:
-                with self._lock:
-                    self._sources -= 1
-            elif isinstance(item, BaseException):
-                self._error = item
-            else:
-                batch.append(item)
-        self._gathered = time.monotonic()
-        return batch
+    def _start(self, target: Callable[..., None], *args: object) -> None:
+        self._intake.expect(1)
+        in_background(target, *args)
+
+    def _sit(self, take: Callable[[], Replicate | None]) -> None:
+        """Run what is taken in a process of its own, one after another."""
+        outbox = self._intake.outbox
+        seat = self._join(Seat(self._package, self._limits))
+        try:
+            while (replicate := take()) is not None:
+                outbox.put(seat.run(replicate))
+        except BaseException as error:
+            outbox.put(error)
+        seat.end()
+        outbox.put(None)
 
     def _carry(self, layout: Layout) -> None:
         self.carried.processes, self.carried.threads = layout.processes, layout.threads
 
+    def _join(self, one: _Staff) -> _Staff:
+        with self._lock:
+            self._staff.add(one)
+            if self._dismissed:
+                one.close()
+        return one
+
     def _dismiss(self) -> None:
-        for member in self._members:
-            member.end()
-        self._members.clear()
+        with self._lock:
+            self._dismissed = True
+            for one in self._staff:
+                one.close()
+            self._staff.clear()

@@ -1,10 +1,7 @@
 """Threads, processes of threads, and processes give the same; work goes where it pays."""
 
-import contextlib
 import os
-import signal
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +13,7 @@ import pytest
 from recovery import Sweep
 from recovery.engine.samplers import Fit, Target
 from recovery.engine.structure import Simulated
-from recovery.errors import RecoveryError, WorkerDied
-from recovery.execution import local
+from recovery.execution import intake, local
 from recovery.results import Results
 from recovery.store import Store
 from recovery.testing import ExactDensity, ExactSampler, line
@@ -149,33 +145,9 @@ def test_records_that_come_together_share_a_commit(
 
 
 def test_the_first_record_of_all_does_not_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "_GATHER_S", 3600.0)
-    unused: Any = None
-    execution = local.LocalExecution(unused, unused, 1)
-    execution._sources = 1
+    monkeypatch.setattr(intake, "_GATHER_S", 3600.0)
+    gathering = intake.Intake()
+    gathering.expect(1)
     record: Any = object()
-    execution._outbox.put(record)
-    assert execution._gather() == [record]  # or in an hour
-
-
-def test_a_killed_process_ends_the_run_with_what_was_done_kept(tmp_path: Path) -> None:
-    def kill() -> None:
-        for _ in range(1200):
-            time.sleep(0.1)
-            compiled = []
-            with contextlib.suppress(RecoveryError):  # there is no store yet
-                store = Store.read(tmp_path)
-                compiled = store.rows("SELECT process FROM compilations WHERE kind = 'density'")
-                store.close()
-            if compiled:
-                os.kill(compiled[0][0], signal.SIGKILL)
-                return
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    with pytest.raises(WorkerDied, match="run the same command again"):
-        run(tmp_path, Slow(threads=False, sleep_s=0.05), replicates=400)
-    killer.join()
-    assert 0 < len(Results(tmp_path).replicates) < 800
-    whole = run(tmp_path, Slow(threads=True), replicates=400)
-    assert len(whole.replicates) == 800
+    gathering.outbox.put(record)
+    assert next(gathering.batches()) == [record]  # or in an hour

@@ -1,0 +1,105 @@
+"""Which replicates the threads of the runner are at, for the next runner if this one dies.
+
+A crash in compiled code takes the runner and all its threads along. What they were at is written
+where it outlives the process (not the machine, whose end is no replicate's fault), so that the next
+runner gives each of these a process of its own.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+FILE_NAME: Final = ".under-way"
+_SLOT: Final = 96  # bytes, for the longest key there is
+_KEY: Final = re.compile(rb"[0-9a-f]{16}-\d{1,19}-\d{1,19}(?:-refit)?")
+_MOST: Final = 4096  # slots read of a file
+
+
+class UnderWay:
+    """The replicates under way in threads of this process, on file; a context manager.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the store, which this process holds.
+
+    Attributes
+    ----------
+    suspects : set of str
+        Keys of replicates that were under way when an earlier runner died. They stay on file
+        until they are done, so that another death does not acquit them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / FILE_NAME
+        self.suspects = _read(self._file)
+        self._fd = -1
+        self._free: list[int] = []
+        self._slots = 0
+        self._places: dict[str, int] = {}
+
+    def __enter__(self) -> "UnderWay":
+        """Begin, with the suspects on file."""
+        with contextlib.suppress(OSError):
+            self._fd = os.open(
+                self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+            )
+        for key in sorted(self.suspects):
+            self._mark(key)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Forget; a runner that ends in good order suspects nobody but who was suspected before."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if not self._places:
+            with contextlib.suppress(OSError):
+                self._file.unlink(missing_ok=True)
+
+    def done(self, keys: Collection[str]) -> None:
+        """Acquit suspects whose records are stored."""
+        for key in self.suspects.intersection(keys):
+            self.suspects.discard(key)
+            self._clear(key)
+
+    @contextmanager
+    def at(self, key: str) -> Iterator[None]:
+        """Have a replicate on file while it is under way in this process."""
+        self._mark(key)
+        try:
+            yield
+        finally:
+            self._clear(key)
+
+    def _mark(self, key: str) -> None:
+        try:
+            place = self._free.pop()
+        except IndexError:
+            place, self._slots = self._slots, self._slots + 1
+        self._places[key] = place
+        self._write(place, key.encode())
+
+    def _clear(self, key: str) -> None:
+        place = self._places.pop(key, None)
+        if place is not None:
+            self._write(place, b"")
+            self._free.append(place)
+
+    def _write(self, place: int, text: bytes) -> None:
+        # Without a place to write it, a crash has no suspects; that must not end a sound run.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._fd, text.ljust(_SLOT, b"\n"), place * _SLOT)
+
+
+def _read(file: Path) -> set[str]:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(_SLOT * _MOST)
+    except OSError:
+        return set()
+    return {line.decode() for line in content.split(b"\n") if _KEY.fullmatch(line)}

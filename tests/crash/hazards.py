@@ -1,0 +1,106 @@
+"""Samplers that do to their process what a broken sampler does, for replicates of some numbers."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from recovery.engine.samplers import Fit, Target
+from recovery.engine.structure import Simulated
+from recovery.testing import ExactDensity, ExactSampler
+
+# Other processes cannot import this module by its name.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def overflow_the_stack() -> None:
+    code = "def f(x):\n    return f'{x!r}'\n"
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)  # a recursion in C, which Python's own limit does not see
+    nested: list[Any] = []
+    for _ in range(10_000_000):
+        nested = [nested]
+    sys.setrecursionlimit(2**31 - 1)
+    repr(nested)
+
+
+def kill_itself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave() -> None:
+    os._exit(3)
+
+
+def sleep() -> None:
+    while True:
+        time.sleep(60)
+
+
+def hang_in_compiled_code() -> None:
+    ctypes.PyDLL(None).sleep(600)  # keeps the interpreter: no other thread can run
+
+
+HAZARDS = {
+    "segfault": segfault,
+    "overflow": overflow_the_stack,
+    "kill": kill_itself,
+    "exit": leave,
+    "sleep": sleep,
+    "hang": hang_in_compiled_code,
+}
+
+
+@dataclass
+class Hazardous(ExactSampler):
+    """Meets a hazard in fits whose seeds are among the given ones, in any process but one.
+
+    Parameters
+    ----------
+    hazard : str
+    seeds : tuple of int
+        Sampler seeds of the replicates that meet it.
+    once : str
+        If given, a folder: each of them meets it only the first time.
+    spared : int
+        Process in which nothing happens.
+    """
+
+    hazard: str = ""
+    seeds: tuple[int, ...] = ()
+    once: str = ""
+    spared: int = 0
+    sleep_s: float = 0.0
+    counted: str = field(default="", repr=False)
+
+    def identity(self) -> dict[str, float]:
+        return {}
+
+    def compile(self, target: Target, simulated: Simulated) -> "HazardousDensity":
+        return HazardousDensity(self, target)
+
+
+class HazardousDensity(ExactDensity):
+    def fit(self, simulated: Simulated, settings: Any, seed: int) -> Fit:
+        sampler: Hazardous = self._sampler  # type: ignore[assignment]  # made by it
+        if sampler.counted:
+            with Path(sampler.counted).open("a") as stream:
+                stream.write(f"{os.getpid()} {seed}\n")
+        if seed in sampler.seeds and os.getpid() != sampler.spared:
+            flag = Path(sampler.once) / str(seed)
+            if not (sampler.once and flag.exists()):
+                if sampler.once:
+                    flag.touch()
+                HAZARDS[sampler.hazard]()
+        time.sleep(sampler.sleep_s)
+        return super().fit(simulated, settings, seed)
