@@ -5,16 +5,18 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
 
 from recovery.errors import NotAStore, OutputError, StoreBusy, StoreDamaged, StoreWriteError
+from recovery.migration import STEPS, migrate, migrated_copy
 from recovery.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 
 FILE_NAME: Final = "results.sqlite"
+_LONGEST: Final = 256 * 2**20  # bytes of one value: a thousand times what a fit of 60 leaves
 _PAGE: Final = 8192  # bytes: of the sizes tried, rows of a few parameters waste the least of it
 
 
@@ -41,7 +43,11 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
             f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False, timeout=30
         )
     with _closed_on_error(connection):
-        _check(folder, connection)
+        version = _check(folder, connection)
+        if version < SCHEMA_VERSION:
+            with translated(folder), closing(connection) as old:
+                connection = migrated_copy(old, version)
+        _check_tables(folder, connection)
     return connection
 
 
@@ -117,8 +123,7 @@ def _locked(folder: Path) -> FileLock:
 def _prepare(folder: Path, connection: sqlite3.Connection) -> None:
     # Nothing at all in the file: it is new, or was killed before it held anything.
     new = _is_blank(folder, connection)
-    if not new:
-        _check(folder, connection)
+    version = SCHEMA_VERSION if new else _check(folder, connection)
     with translated(folder):
         if new:
             connection.execute(f"PRAGMA page_size = {_PAGE}")
@@ -129,6 +134,9 @@ def _prepare(folder: Path, connection: sqlite3.Connection) -> None:
                 f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; "
                 f"PRAGMA user_version = {SCHEMA_VERSION}; {SCHEMA} COMMIT;"
             )
+    with translated(folder, writing=True):
+        migrate(connection, version)
+    _check_tables(folder, connection)
 
 
 def _is_blank(folder: Path, connection: sqlite3.Connection) -> bool:
@@ -138,9 +146,15 @@ def _is_blank(folder: Path, connection: sqlite3.Connection) -> bool:
         return not any(connection.execute(query).fetchone()[0] for query in counts)
 
 
-def _check(folder: Path, connection: sqlite3.Connection) -> None:
+def _check(folder: Path, connection: sqlite3.Connection) -> int:
+    """Check that this is a store that can be used, and return its format."""
     file = folder / FILE_NAME
     with translated(folder):
+        # What a file from elsewhere brings along is never run, and has its bounds.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -154,16 +168,45 @@ def _check(folder: Path, connection: sqlite3.Connection) -> None:
             f"{file}: an empty file stands in the store's place; move it away, or run again "
             "with --fresh"
         )
-    if version < SCHEMA_VERSION:
+    if version < SCHEMA_VERSION and version not in STEPS:
         raise NotAStore(
             f"{file}: written by an earlier version of recovery (format {version}, this one "
-            f"writes {SCHEMA_VERSION}); use another --out, or begin again with --fresh"
+            f"reads {min(STEPS)} to {SCHEMA_VERSION}); use another --out, or begin again with "
+            "--fresh"
         )
     if version > SCHEMA_VERSION:
         raise NotAStore(
             f"{file}: written by a newer version of recovery (format {version}, this one "
             f"reads {SCHEMA_VERSION}); upgrade with pip install --upgrade recovery"
         )
+    return int(version)
+
+
+def _check_tables(folder: Path, connection: sqlite3.Connection) -> None:
+    """Check that there are the tables of this program, and nothing that acts: views, triggers."""
+    with closing(sqlite3.connect(":memory:")) as ours:
+        ours.executescript(SCHEMA)
+        expected = _tables(ours)
+    with translated(folder):
+        found = _tables(connection)
+    if found != expected:
+        odd = sorted(str(name) for _, name, _ in found ^ expected)
+        raise StoreDamaged(
+            f"{folder / FILE_NAME}: holds other tables than a store of this format ("
+            f"{', '.join(odd)[:200]}); restore it from a backup or begin again with --fresh"
+        )
+
+
+def _tables(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    objects = connection.execute(
+        "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_autoindex_%'"
+    ).fetchall()
+    columns = "SELECT name, type, hidden FROM pragma_table_xinfo(?) ORDER BY name"
+    return {
+        (kind, name, repr(connection.execute(columns, (name,)).fetchall()))
+        for kind, name in objects
+        if name != "sqlite_stat1"
+    }
 
 
 @contextmanager

@@ -116,7 +116,7 @@ class Fitting:
         started = time.perf_counter()
         with closing(batches):
             for batch in batches:
-                self._store.append(batch)
+                self._store.append(batch, retry=self._plan.retry)
                 under_way.done([record.key for record in batch])
                 self._fits += len(batch)
                 for record in batch:

@@ -26,6 +26,7 @@ class Plan:
 
     Attributes
     ----------
+    retry : bool
     failing : mapping
         How the replicates of each cell ended that are not to be run again, by cell digest.
     """
@@ -34,6 +35,7 @@ class Plan:
         self, design: Design, store: Store, rule: Rule | None, *, retry: bool = False
     ) -> None:
         self._design, self._store, self._rule = design, store, rule
+        self.retry = retry
         self.failing = {} if retry else store.failing()
         self._digests = [cell["digest"] for cell in store.cells()]
         # Which of the two is needed is read, and no more: both go through the whole store.

@@ -4,22 +4,24 @@ One row of `replicates` holds all that measures are made of, its estimates as on
 so that a million replicates are read in seconds; what only a new question needs (the whole grid of
 quantiles, the kept draws) lies apart in `posteriors`. Test quantities that were asked for once a
 replicate was done are rows of `supplements`; `quantities` says which each cell has, and whether
-some replicates may have been run without them (`later`).
+some replicates may have been run without them (`later`). A failed replicate that is run again
+leaves its row in `retried`; a second fit of the data of a flagged one is a row of `refits`.
 """
 
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from recovery.checksum import checksum
 from recovery.record import QUANTILE_GRID, Estimates, Floats, QuantityFailure, Record
 
 APPLICATION_ID: Final = 0x7265636F  # "reco"
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
-SCHEMA: Final = """
+_TABLES: Final = """
 CREATE TABLE design (field TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE cells (
     position INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, levels TEXT NOT NULL,
@@ -38,7 +40,7 @@ CREATE TABLE replicates (
     data_digest BLOB NOT NULL, sampler TEXT, chains INTEGER, draws INTEGER, tune INTEGER,
     divergences INTEGER, reached_max_treedepth INTEGER, tree_depth_max INTEGER,
     acceptance_rate REAL, gradient_evaluations INTEGER,
-    session INTEGER NOT NULL, layout INTEGER REFERENCES layouts, estimates BLOB,
+    session INTEGER NOT NULL, layout INTEGER REFERENCES layouts, estimates BLOB, checksum BLOB,
     UNIQUE (cell, seed, "index")) STRICT;
 CREATE TABLE posteriors (
     replicate INTEGER PRIMARY KEY REFERENCES replicates,
@@ -59,6 +61,26 @@ CREATE TABLE compilations (
     session INTEGER NOT NULL, kind TEXT NOT NULL, seconds REAL NOT NULL,
     process INTEGER NOT NULL) STRICT;
 """
+SECOND_TRIES: Final = """
+CREATE TABLE retried (
+    id INTEGER PRIMARY KEY, cell INTEGER NOT NULL REFERENCES cells,
+    seed INTEGER NOT NULL, "index" INTEGER NOT NULL, status TEXT NOT NULL,
+    simulate_s REAL NOT NULL, sample_s REAL NOT NULL, rest_s REAL NOT NULL,
+    data_digest BLOB NOT NULL, session INTEGER NOT NULL,
+    stage TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL) STRICT;
+CREATE TABLE refits (
+    replicate INTEGER PRIMARY KEY REFERENCES replicates, status TEXT NOT NULL,
+    simulate_s REAL NOT NULL, sample_s REAL NOT NULL, rest_s REAL NOT NULL,
+    sampler TEXT, chains INTEGER, draws INTEGER, tune INTEGER,
+    divergences INTEGER, reached_max_treedepth INTEGER, tree_depth_max INTEGER,
+    acceptance_rate REAL, gradient_evaluations INTEGER,
+    session INTEGER NOT NULL, layout INTEGER REFERENCES layouts, estimates BLOB,
+    quantiles BLOB, kept_draws BLOB, stage TEXT, error TEXT, traceback TEXT,
+    checksum BLOB NOT NULL) STRICT;
+"""
+"""What came with format 4."""
+
+SCHEMA: Final = _TABLES + SECOND_TRIES
 
 SUMMARY_PROBS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 """Quantiles among the estimates themselves: medians and 50, 80, 90 and 95 % intervals."""
@@ -70,12 +92,28 @@ ESTIMATE_COLUMNS: Final = (*_MOMENTS, *(f"q{prob}" for prob in SUMMARY_PROBS))
 """What a block of estimates holds, one row of numbers each: shape (columns, parameters)."""
 
 _IN_GRID: Final = [int(np.argmin(np.abs(QUANTILE_GRID - prob))) for prob in SUMMARY_PROBS]
-_REPLICATE: Final = """
-INSERT INTO replicates (cell, seed, "index", status, simulate_s, sample_s, rest_s, data_digest,
-    sampler, chains, draws, tune, divergences, reached_max_treedepth, tree_depth_max,
-    acceptance_rate, gradient_evaluations, session, layout, estimates)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_RUN: Final = (
+    "status", "simulate_s", "sample_s", "rest_s", "sampler", "chains", "draws", "tune",
+    "divergences", "reached_max_treedepth", "tree_depth_max", "acceptance_rate",
+    "gradient_evaluations", "session", "layout", "estimates",
+)  # fmt: skip
+CHECKED: Final = ("cell", "seed", "index", "data_digest", *_RUN)
+"""Columns of `replicates` that its checksum covers, with its posterior and failure after them."""
+CHECKED_REFIT: Final = (
+    "replicate", *_RUN, "quantiles", "kept_draws", "stage", "error", "traceback",
+)  # fmt: skip
+"""Columns of `refits` that its checksum covers."""
+
+
+def _insertion(table: str, columns: Sequence[str]) -> str:
+    # Names of tables and columns are this module's own.
+    names = ", ".join(f'"{name}"' for name in (*columns, "checksum"))
+    places = ", ".join("?" * (len(columns) + 1))
+    return f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608  (see above)
+
+
+_REPLICATE: Final = _insertion("replicates", CHECKED)
+_REFIT: Final = _insertion("refits", CHECKED_REFIT)
 
 Layout = tuple[str, str]  # names and kinds of all parameters of a replicate, as JSON
 
@@ -98,7 +136,62 @@ def insert(
         Position of each cell by its digest.
     layouts : dict
         Numbers of the layouts known; a new one is added.
+
+    Raises
+    ------
+    sqlite3.IntegrityError
+        If the replicate is there already, or a refit has no original with the same data.
     """
+    estimates, place = record.estimates, (cells[record.cell], record.seed, record.index)
+    identity = bytes.fromhex(record.data_digest)
+    run = _run(connection, record, session, layouts)
+    posterior: tuple[memoryview, ...] = ()
+    if estimates is not None:
+        posterior = _blob(estimates.quantiles), _blob(estimates.kept_draws)
+    f = record.failure
+    failure = () if f is None else (str(f.stage), f.error, f.traceback)
+    if record.refit:
+        number = _original(connection, place, identity, record)
+        row = (number, *run, *(posterior or (None,) * 2), *(failure or (None,) * 3))
+        connection.execute(_REFIT, (*row, checksum(row)))
+    else:
+        row = (*place, identity, *run)
+        summed = checksum((*row, *posterior, *failure))
+        inserted = connection.execute(_REPLICATE, (*row, summed)).lastrowid
+        if posterior:
+            connection.execute("INSERT INTO posteriors VALUES (?, ?, ?)", (inserted, *posterior))
+        if failure:
+            connection.execute("INSERT INTO failures VALUES (?, ?, ?, ?)", (inserted, *failure))
+        failed = [(inserted, q.quantity, q.error) for q in record.quantity_failures]
+        connection.executemany("INSERT INTO quantity_failures VALUES (?, ?, ?)", failed)
+    connection.executemany(
+        "INSERT INTO compilations VALUES (?, ?, ?, ?)",
+        [(session, c.kind, c.seconds, c.process) for c in record.compilations],
+    )
+
+
+def set_aside(connection: sqlite3.Connection, record: Record, cells: Mapping[str, int]) -> None:
+    """Move the failed record of a replicate to `retried`, inside the caller's transaction."""
+    place = cells[record.cell], record.seed, record.index
+    query = """SELECT id FROM replicates
+        WHERE cell = ? AND seed = ? AND "index" = ? AND status != 'ok'"""
+    for (number,) in connection.execute(query, place).fetchall():
+        connection.execute(
+            """INSERT INTO retried (cell, seed, "index", status, simulate_s, sample_s, rest_s,
+                data_digest, session, stage, error, traceback)
+            SELECT cell, seed, "index", status, simulate_s, sample_s, rest_s, data_digest, session,
+                stage, error, traceback
+            FROM replicates JOIN failures ON replicate = id WHERE id = ?""",
+            (number,),
+        )
+        connection.execute("DELETE FROM failures WHERE replicate = ?", (number,))
+        connection.execute("DELETE FROM replicates WHERE id = ?", (number,))
+
+
+def _run(
+    connection: sqlite3.Connection, record: Record, session: int, layouts: dict[Layout, int]
+) -> tuple[Any, ...]:
+    """Return the values of `_RUN`."""
     estimates, times, s = record.estimates, record.times, record.sampling
     sampled: tuple[object, ...] = (None,) * 9
     if s is not None:
@@ -106,31 +199,27 @@ def insert(
             s.sampler, s.chains, s.draws, s.tune, s.divergences, s.reached_max_treedepth,
             s.tree_depth_max, s.acceptance_rate, s.gradient_evaluations,
         )  # fmt: skip
-    place = cells[record.cell], record.seed, record.index, str(record.status)
     took = times.simulate_s, times.sample_s, times.rest_s
     layout = None if estimates is None else _layout(connection, estimates, layouts)
     block = None if estimates is None else estimates_block(estimates).tobytes()
-    identity = bytes.fromhex(record.data_digest)
-    row = (*place, *took, identity, *sampled, session, layout, block)
-    number = connection.execute(_REPLICATE, row).lastrowid
-    if estimates is not None:
-        quantiles = np.ascontiguousarray(estimates.quantiles, dtype="<f8")
-        kept = np.ascontiguousarray(estimates.kept_draws, dtype="<f8")
-        connection.execute(
-            "INSERT INTO posteriors VALUES (?, ?, ?)", (number, quantiles.data, kept.data)
-        )
-    failed = [(number, f.quantity, f.error) for f in record.quantity_failures]
-    connection.executemany("INSERT INTO quantity_failures VALUES (?, ?, ?)", failed)
-    if record.failure is not None:
-        f = record.failure
-        connection.execute(
-            "INSERT INTO failures VALUES (?, ?, ?, ?)", (number, str(f.stage), f.error, f.traceback)
-        )
-    if record.compilations:
-        connection.executemany(
-            "INSERT INTO compilations VALUES (?, ?, ?, ?)",
-            [(session, c.kind, c.seconds, c.process) for c in record.compilations],
-        )
+    return (str(record.status), *took, *sampled, session, layout, block)
+
+
+def _original(
+    connection: sqlite3.Connection, place: tuple[int, int, int], identity: bytes, record: Record
+) -> int:
+    """Return the number of the replicate whose data were fitted a second time."""
+    query = """SELECT id, data_digest FROM replicates
+        WHERE cell = ? AND seed = ? AND "index" = ? AND status = 'ok'"""
+    for number, data_digest in connection.execute(query, place).fetchall():
+        if data_digest == identity or record.failure is not None:
+            return int(number)
+        raise sqlite3.IntegrityError(f"{record.key}: its data differ from those of the first fit")
+    raise sqlite3.IntegrityError(f"{record.key}: there is no first fit")
+
+
+def _blob(values: Floats) -> memoryview:
+    return np.ascontiguousarray(values, dtype="<f8").data.cast("B")
 
 
 def insert_supplement(
@@ -142,10 +231,10 @@ def insert_supplement(
 ) -> None:
     """Insert test quantities of a replicate that is there already, by its number in the store."""
     layout = _layout(connection, estimates, layouts)
-    quantiles = np.ascontiguousarray(estimates.quantiles, dtype="<f8")
+    block = estimates_block(estimates).tobytes()
     connection.execute(
         "INSERT INTO supplements VALUES (?, ?, ?, ?)",
-        (replicate, layout, estimates_block(estimates).tobytes(), quantiles.data),
+        (replicate, layout, block, _blob(estimates.quantiles)),
     )
     connection.executemany(
         "INSERT INTO quantity_failures VALUES (?, ?, ?)",

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from recovery.database import close_written, open_to_read, open_to_write, translated
 from recovery.record import Estimates, QuantityFailure, Record
-from recovery.schema import Layout, insert, insert_supplement
+from recovery.schema import Layout, insert, insert_supplement, set_aside
 
 Supplement: TypeAlias = tuple[int, Estimates, Sequence[QuantityFailure]]
 """Number of a replicate in the store, and test quantities of it."""
@@ -26,7 +26,8 @@ class Store:
     Promises
     --------
     1. `append` returns only once its records survive the end of the process and of the machine.
-    2. A record is never changed; a key has at most one record.
+    2. A complete record is never changed; a key has at most one record. One that failed is
+       replaced only where that is asked for, and kept apart.
     3. Readers see whole records or nothing, also while a run is writing.
     4. One process writes; a second learns who holds the store. A dead holder blocks nobody.
     5. What is read is data only: numbers, text and JSON, never code.
@@ -159,8 +160,14 @@ class Store:
             ((self._cells[cell], seed, count) for cell, seed, count in planned),
         )
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[Record], *, retry: bool = False) -> None:
         """Write records in one transaction; they are safe once this returns.
+
+        Parameters
+        ----------
+        records : sequence of Record
+        retry : bool
+            Whether they may stand instead of failed ones, which are then kept in `retried`.
 
         Raises
         ------
@@ -171,6 +178,8 @@ class Store:
         layouts = dict(self._layouts)
         with self._transaction() as connection:
             for record in records:
+                if retry:
+                    set_aside(connection, record, self._cells)
                 insert(connection, record, self._session, self._cells, layouts)
         self._layouts = layouts
 

@@ -1,0 +1,45 @@
+"""Stores of earlier formats brought up to this one.
+
+Each step is one transaction: a step that is interrupted leaves the format that was there. A store
+that is only read is never changed; a private copy of it is.
+"""
+
+import sqlite3
+from types import MappingProxyType
+from typing import Final
+
+from recovery.schema import SCHEMA_VERSION, SECOND_TRIES
+
+STEPS: Final = MappingProxyType(
+    {3: f"ALTER TABLE replicates ADD COLUMN checksum BLOB; {SECOND_TRIES}"}
+)
+"""What brings each format to the next; formats before the first of these were never released."""
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a store up to the present format, in place.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Open for writing, with no transaction under way.
+    version : int
+        One of `STEPS`.
+    """
+    for step in range(version, SCHEMA_VERSION):
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {STEPS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
+            )
+        except BaseException:
+            if connection.in_transaction:
+                connection.rollback()
+            raise
+
+
+def migrated_copy(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
+    """Return a private copy of a store, brought up to the present format; it has no file name."""
+    copy = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+    connection.backup(copy)
+    migrate(copy, version)
+    return copy

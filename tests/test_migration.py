@@ -1,0 +1,104 @@
+"""Stores of every released format are read as they were, and gone on with.
+
+`golden/format-3` was written by the last version that wrote that format, on PyMC 6: the conjugate
+scenario `line` at trials=5,10 in both truth modes with exact draws, two replicates of each cell and
+then a third with one more test quantity; some fits and some test quantities failed on purpose.
+Machine and times were made neutral. `expected.json` has digests of the frames that it read there.
+"""
+
+import hashlib
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recovery import Results, migration
+from recovery.database import FILE_NAME
+from recovery.errors import NotAStore
+from recovery.schema import SCHEMA_VERSION
+from recovery.store import Store
+
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("format-*"))
+
+
+@pytest.fixture(params=GOLDEN, ids=lambda folder: folder.name)
+def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    shutil.copytree(request.param, tmp_path / "golden")
+    return tmp_path / "golden"
+
+
+def digests(frame: pd.DataFrame) -> dict[str, str]:
+    return {
+        name: hashlib.blake2b(
+            np.ascontiguousarray(frame[name].to_numpy(float)).tobytes(), digest_size=8
+        ).hexdigest()
+        for name in frame
+        if frame[name].dtype.kind in "fiu"
+    }
+
+
+def reads_as_expected(folder: Path) -> bool:
+    expected = json.loads((folder / "expected.json").read_text())
+    results = Results(folder)
+    found = digests(results.estimates), digests(results.replicates)
+    texts = results.replicates["key"].tolist(), results.replicates["status"].tolist()
+    return (
+        found == (expected["estimates"], {**found[1], **expected["replicates"]})
+        and texts == (expected["keys"], expected["status"])
+        and results.estimates["parameter"].tolist() == expected["parameters"]
+    )
+
+
+def test_there_is_a_golden_store_for_every_earlier_format() -> None:
+    assert [int(folder.name.partition("-")[2]) for folder in GOLDEN] == sorted(migration.STEPS)
+    assert list(migration.STEPS) == list(range(min(migration.STEPS), SCHEMA_VERSION))
+
+
+def test_an_earlier_format_is_read_to_the_bit_and_its_file_left_alone(golden: Path) -> None:
+    before = (golden / FILE_NAME).read_bytes()
+    assert reads_as_expected(golden)
+    assert (golden / FILE_NAME).read_bytes() == before
+    assert {path.name for path in golden.iterdir()} == {FILE_NAME, "expected.json"}
+
+
+def test_opening_it_for_writing_brings_it_up_to_this_format_for_good(golden: Path) -> None:
+    Store.create_or_open(golden).close()
+    raw = sqlite3.connect(golden / FILE_NAME)
+    assert raw.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    raw.close()
+    assert reads_as_expected(golden)
+
+
+def test_a_migration_that_is_interrupted_leaves_the_earlier_format(
+    golden: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = min(migration.STEPS)
+    broken = {**migration.STEPS, first: f"{migration.STEPS[first]} SELECT no_such_function();"}
+    with monkeypatch.context() as patched:
+        patched.setattr(migration, "STEPS", broken)
+        with pytest.raises(Exception, match="no_such_function"):
+            Store.create_or_open(golden)
+    raw = sqlite3.connect(golden / FILE_NAME)
+    assert raw.execute("PRAGMA user_version").fetchone() == (first,)
+    raw.close()
+    assert reads_as_expected(golden)
+    Store.create_or_open(golden).close()
+    assert reads_as_expected(golden)
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_formats_that_were_never_released_are_refused_with_the_way_out(
+    golden: Path, version: int
+) -> None:
+    raw = sqlite3.connect(golden / FILE_NAME)
+    raw.execute(f"PRAGMA user_version = {version}")
+    raw.commit()
+    raw.close()
+    for opening in (Store.read, Store.create_or_open):
+        with pytest.raises(NotAStore, match="earlier version.*--fresh"):
+            opening(golden)
