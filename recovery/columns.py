@@ -16,7 +16,7 @@ from recovery.ahead import ahead
 from recovery.blocks import Block, Flags, Group, Growing, Integers
 from recovery.errors import StoreDamaged
 from recovery.ranking import rank_cells
-from recovery.record import QUANTILE_GRID, Floats
+from recovery.record import ERROR_LENGTH, QUANTILE_GRID, TRACEBACK_LENGTH, Floats, shortened
 from recovery.schema import SUMMARY_PROBS, layouts_of
 from recovery.store import Store
 
@@ -71,7 +71,12 @@ class Columns:
             self.blocks = self._read(store)
             for number, status, *failure in store.rows(_FAILURES):
                 (place,) = self._places((number,)).tolist()
-                self.failures[place] = (str(failure[0]), str(failure[1]), str(failure[2]))
+                stage, error, traceback = map(str, failure)
+                self.failures[place] = (
+                    shortened(stage, ERROR_LENGTH),
+                    shortened(error, ERROR_LENGTH),
+                    shortened(traceback, TRACEBACK_LENGTH),
+                )
                 self.status[place] = str(status)
         except (KeyError, TypeError, ValueError) as error:
             raise StoreDamaged(

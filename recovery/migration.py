@@ -11,7 +11,10 @@ from typing import Final
 from recovery.schema import SCHEMA_VERSION, SECOND_TRIES
 
 STEPS: Final = MappingProxyType(
-    {3: f"ALTER TABLE replicates ADD COLUMN checksum BLOB; {SECOND_TRIES}"}
+    {
+        3: "ALTER TABLE replicates ADD COLUMN checksum BLOB; "
+        f"ALTER TABLE supplements ADD COLUMN checksum BLOB; {SECOND_TRIES}"
+    }
 )
 """What brings each format to the next; formats before the first of these were never released."""
 

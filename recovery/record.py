@@ -132,6 +132,19 @@ class Times:
         return self.simulate_s + self.sample_s + self.rest_s
 
 
+ERROR_LENGTH: Final = 1_000
+TRACEBACK_LENGTH: Final = 20_000
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text whose middle is left out, and says so, if it is longer than that."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]}\n... {left_out} characters left out ...\n{text[-half:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Where and how a replicate failed."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from recovery.checksum import checksum
 from recovery.record import QUANTILE_GRID, Estimates, Floats, QuantityFailure, Record
+from recovery.stored import NAMES, parsed
 
 APPLICATION_ID: Final = 0x7265636F  # "reco"
 SCHEMA_VERSION: Final = 4
@@ -50,7 +51,8 @@ CREATE TABLE quantities (
     later INTEGER NOT NULL, PRIMARY KEY (cell, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE supplements (
     replicate INTEGER NOT NULL REFERENCES replicates, layout INTEGER NOT NULL REFERENCES layouts,
-    estimates BLOB NOT NULL, quantiles BLOB NOT NULL, PRIMARY KEY (layout, replicate)) STRICT;
+    estimates BLOB NOT NULL, quantiles BLOB NOT NULL, checksum BLOB,
+    PRIMARY KEY (layout, replicate)) STRICT;
 CREATE TABLE quantity_failures (
     replicate INTEGER NOT NULL REFERENCES replicates, quantity TEXT NOT NULL, error TEXT NOT NULL,
     PRIMARY KEY (replicate, quantity)) STRICT, WITHOUT ROWID;
@@ -91,7 +93,7 @@ _MOMENTS: Final = (
 ESTIMATE_COLUMNS: Final = (*_MOMENTS, *(f"q{prob}" for prob in SUMMARY_PROBS))
 """What a block of estimates holds, one row of numbers each: shape (columns, parameters)."""
 
-_IN_GRID: Final = [int(np.argmin(np.abs(QUANTILE_GRID - prob))) for prob in SUMMARY_PROBS]
+IN_GRID: Final = [int(np.argmin(np.abs(QUANTILE_GRID - prob))) for prob in SUMMARY_PROBS]
 _RUN: Final = (
     "status", "simulate_s", "sample_s", "rest_s", "sampler", "chains", "draws", "tune",
     "divergences", "reached_max_treedepth", "tree_depth_max", "acceptance_rate",
@@ -231,11 +233,8 @@ def insert_supplement(
 ) -> None:
     """Insert test quantities of a replicate that is there already, by its number in the store."""
     layout = _layout(connection, estimates, layouts)
-    block = estimates_block(estimates).tobytes()
-    connection.execute(
-        "INSERT INTO supplements VALUES (?, ?, ?, ?)",
-        (replicate, layout, block, _blob(estimates.quantiles)),
-    )
+    row = replicate, layout, estimates_block(estimates).tobytes(), _blob(estimates.quantiles)
+    connection.execute("INSERT INTO supplements VALUES (?, ?, ?, ?, ?)", (*row, checksum(row)))
     connection.executemany(
         "INSERT INTO quantity_failures VALUES (?, ?, ?)",
         [(replicate, f.quantity, f.error) for f in failures],
@@ -245,7 +244,7 @@ def insert_supplement(
 def estimates_block(estimates: Estimates) -> Floats:
     """Return the estimates as one array, shape (len(ESTIMATE_COLUMNS), n_parameters)."""
     moments = [getattr(estimates, name) for name in _MOMENTS]
-    return np.array([*moments, *estimates.quantiles[:, _IN_GRID].T], dtype="<f8")
+    return np.array([*moments, *estimates.quantiles[:, IN_GRID].T], dtype="<f8")
 
 
 def _layout(
@@ -261,4 +260,4 @@ def _layout(
 
 def layouts_of(rows: Sequence[tuple[int, str, str]]) -> dict[int, tuple[list[str], list[str]]]:
     """Return names and kinds of the parameters of every layout, by its number."""
-    return {number: (json.loads(names), json.loads(kinds)) for number, names, kinds in rows}
+    return {number: (parsed(names, NAMES), parsed(kinds, NAMES)) for number, names, kinds in rows}

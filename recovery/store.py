@@ -11,9 +11,27 @@ from typing import Any, Final, Self, TypeAlias
 
 from filelock import FileLock
 
-from recovery.database import close_written, open_to_read, open_to_write, translated
+from recovery.database import (
+    FILE_NAME,
+    close_written,
+    open_to_read,
+    open_to_write,
+    translated,
+)
+from recovery.errors import StoreDamaged
 from recovery.record import Estimates, QuantityFailure, Record
 from recovery.schema import Layout, insert, insert_supplement, set_aside
+from recovery.stored import (
+    EXECUTION,
+    IDENTITY,
+    LEVELS,
+    PRIORS,
+    PROBLEM,
+    PROVENANCE,
+    SETTINGS,
+    parsed,
+    tree,
+)
 
 Supplement: TypeAlias = tuple[int, Estimates, Sequence[QuantityFailure]]
 """Number of a replicate in the store, and test quantities of it."""
@@ -245,7 +263,9 @@ class Store:
 
     def identity(self) -> dict[str, Any]:
         """Return what must stay the same in every session, by field; empty for a new store."""
-        return {field: json.loads(v) for field, v in self.rows("SELECT * FROM design")}
+        rows = self.rows("SELECT * FROM design")
+        with self._reading():
+            return {field: parsed(v, IDENTITY.get(field, tree)) for field, v in rows}
 
     def cells(self) -> list[dict[str, Any]]:
         """Return the cells in the order of the design, as plain values."""
@@ -253,15 +273,30 @@ class Store:
             "SELECT digest, truth_mode, levels, settings, problem, priors FROM cells "
             "ORDER BY position"
         )
-        names = ("levels", "settings", "problem", "priors")
-        return [
-            {
-                "digest": digest,
-                "truth_mode": mode,
-                **dict(zip(names, map(json.loads, texts), strict=True)),
-            }
-            for digest, mode, *texts in rows
-        ]
+        shapes = {"levels": LEVELS, "settings": SETTINGS, "problem": PROBLEM, "priors": PRIORS}
+        with self._reading():
+            return [
+                {
+                    "digest": digest,
+                    "truth_mode": mode,
+                    **{
+                        name: parsed(text, shape)
+                        for (name, shape), text in zip(shapes.items(), texts, strict=True)
+                    },
+                }
+                for digest, mode, *texts in rows
+            ]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn what a store's texts should not be into damage."""
+        try:
+            yield
+        except ValueError as error:
+            raise StoreDamaged(
+                f"{self.folder / FILE_NAME}: {error}; restore it from a backup or begin again "
+                "with --fresh"
+            ) from error
 
     def done(self, *, failed: bool = True) -> dict[tuple[str, int], set[int]]:
         """Return the numbers of all replicates that have a record, by cell digest and seed.
@@ -320,10 +355,14 @@ class Store:
     def sessions(self) -> list[dict[str, Any]]:
         """Return the provenance of every session, oldest first, with how it was carried out."""
         rows = self.rows("SELECT provenance, execution FROM sessions ORDER BY id")
-        return [
-            {**json.loads(provenance), "execution": json.loads(execution or "{}")}
-            for provenance, execution in rows
-        ]
+        with self._reading():
+            return [
+                {
+                    **parsed(provenance, PROVENANCE),
+                    "execution": parsed(execution or "{}", EXECUTION),
+                }
+                for provenance, execution in rows
+            ]
 
     def origin(self) -> str:
         """Return how the first session began, which tells this run from any other."""

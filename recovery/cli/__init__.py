@@ -37,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(call=_report)
     status = commands.add_parser("status", help="what is done, failed and left")
     status.add_argument("folder", metavar="DIR", help="output folder of a run")
+    status.add_argument(
+        "--verify", action="store_true", help="look at every byte of the store; 1 if it is damaged"
+    )
     status.set_defaults(call=_status)
     scenarios = commands.add_parser("scenarios", help="list the bundled scenarios")
     scenarios.set_defaults(call=_scenarios)
@@ -72,9 +75,16 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    folder = Path(options.folder)
+    if options.verify:
+        from recovery.verify import summary, verify
+
+        found = verify(folder)
+        print("\n".join(summary(found, folder)))
+        return 1 if found.findings else 0
     from recovery.status import print_status
 
-    print_status(Path(options.folder))
+    print_status(folder)
     return 0
 
 

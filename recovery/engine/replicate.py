@@ -17,11 +17,19 @@ from recovery.engine.prediction import Prediction
 from recovery.engine.samplers import Fit
 from recovery.engine.structure import Simulated
 from recovery.engine.workshop import Prepared, Workshop
-from recovery.record import Compilation, Failure, Record, Stage, Status, Times
+from recovery.record import (
+    ERROR_LENGTH,
+    TRACEBACK_LENGTH,
+    Compilation,
+    Failure,
+    Record,
+    Stage,
+    Status,
+    Times,
+    shortened,
+)
 
 _PREDICTIVE_DRAWS = 4000
-_TRACEBACK_LENGTH = 20_000
-_ERROR_LENGTH = 1_000
 
 
 class _Clock:
@@ -187,7 +195,7 @@ def _one_line(error: BaseException) -> str:
         text = " ".join(str(error).partition("Stack backtrace")[0].split())
     except Exception:  # the user's own exception may be unable to say what it is
         text = "(no message)"
-    return f"{type(error).__name__}: {text}"[:_ERROR_LENGTH]
+    return f"{type(error).__name__}: {text}"[:ERROR_LENGTH]
 
 
 def _traceback(error: BaseException) -> str:
@@ -195,7 +203,4 @@ def _traceback(error: BaseException) -> str:
         text = "".join(traceback.format_exception(error))
     except Exception:
         text = f"{type(error).__name__} (its traceback could not be formatted)"
-    if len(text) > _TRACEBACK_LENGTH:
-        half = _TRACEBACK_LENGTH // 2
-        text = f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
-    return text
+    return shortened(text, TRACEBACK_LENGTH)

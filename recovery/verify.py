@@ -1,0 +1,225 @@
+"""Is a store whole: the file, its tables, the checksum of every replicate, and its keys."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from recovery.checksum import checksum
+from recovery.design import Cell, Settings
+from recovery.errors import StoreDamaged
+from recovery.record import QUANTILE_GRID
+from recovery.schema import CHECKED, CHECKED_REFIT, ESTIMATE_COLUMNS, IN_GRID, layouts_of
+from recovery.store import Store
+
+_TOGETHER: Final = 200  # replicates held at a time: a few MB
+_SHOWN: Final = 20  # findings of a kind that are told one by one
+
+
+@dataclass
+class Verified:
+    """What was looked at, and what is wrong.
+
+    Attributes
+    ----------
+    replicates, refits, cells : int
+        How many there are.
+    left : int
+        Planned and not done: a run that is not finished, not a damage.
+    unsummed : int
+        Replicates that have no checksum, being older than checksums.
+    findings : list of str
+        One line each.
+    """
+
+    replicates: int = 0
+    refits: int = 0
+    cells: int = 0
+    left: int = 0
+    unsummed: int = 0
+    findings: list[str] = field(default_factory=list)
+
+
+def verify(folder: Path) -> Verified:
+    """Look at everything in the store of a folder.
+
+    Raises
+    ------
+    NotAStore, StoreDamaged
+        If it cannot even be opened.
+    """
+    store = Store.read(folder)
+    try:
+        with store.snapshot():
+            return _Verification(store).run()
+    finally:
+        store.close()
+
+
+class _Verification:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.found = Verified()
+
+    def run(self) -> Verified:
+        """Go from the file to what the numbers say; each look assumes that those before passed."""
+        looks = (
+            self._file,
+            self._cells,
+            self._keys,
+            self._companions,
+            self._replicates,
+            self._refits,
+        )
+        for look in looks:
+            try:
+                self._tell(look())
+            except (StoreDamaged, ValueError, TypeError, KeyError, RecursionError) as error:
+                self.found.findings.append(" ".join(str(error).split())[:300])
+        return self.found
+
+    def _tell(self, findings: Iterable[str]) -> None:
+        number = 0
+        for number, finding in enumerate(findings, start=1):
+            if number <= _SHOWN:
+                self.found.findings.append(finding)
+        if number > _SHOWN:
+            self.found.findings.append(f"... and {number - _SHOWN} more of this kind")
+
+    def _file(self) -> Iterator[str]:
+        for (text,) in self._store.rows("PRAGMA integrity_check"):
+            if text != "ok":
+                yield f"the file: {text}"
+        for table, row, parent, _ in self._store.rows("PRAGMA foreign_key_check"):
+            yield f"table {table}, row {row}: what it refers to in {parent} is not there"
+
+    def _cells(self) -> Iterator[str]:
+        scenario = self._store.identity().get("scenario")
+        axes = self._store.identity().get("axes", [])
+        for stored in self._store.cells():
+            self.found.cells += 1
+            inner = {k: v for k, v in stored["levels"].items() if k in axes}
+            outer = {k: stored["settings"][k] for k in axes if k not in inner}
+            settings = Settings(**stored["settings"])
+            cell = Cell(str(scenario), inner, stored["truth_mode"], outer, settings)
+            if cell.digest != stored["digest"]:
+                yield f"cell {stored['digest']}: its levels are those of cell {cell.digest}"
+
+    def _keys(self) -> Iterator[str]:
+        doubled = self._store.rows(
+            'SELECT cell, seed, "index", count(*) FROM replicates NOT INDEXED '
+            "GROUP BY 1, 2, 3 HAVING count(*) > 1"
+        )
+        for cell, seed, index, count in doubled:
+            yield f"{self._key(cell, seed, index)}: is there {count} times"
+        ((self.found.left,),) = self._store.rows(
+            "SELECT coalesce(sum(max(0, p.replicates - (SELECT count(*) FROM replicates r "
+            'WHERE r.cell = p.cell AND r.seed = p.seed AND r."index" < p.replicates))), 0) '
+            "FROM planned p"
+        )
+
+    def _companions(self) -> Iterator[str]:
+        """Find complete replicates without a posterior, and failed ones without a failure."""
+        wrong = self._store.rows(
+            'SELECT r.cell, r.seed, r."index", r.status FROM replicates r '
+            "LEFT JOIN posteriors p ON p.replicate = r.id "
+            "LEFT JOIN failures f ON f.replicate = r.id "
+            "WHERE (r.status = 'ok') != (p.replicate IS NOT NULL AND r.estimates IS NOT NULL) "
+            "OR (r.status = 'ok') = (f.replicate IS NOT NULL)"
+        )
+        for cell, seed, index, status in wrong:
+            yield f"{self._key(cell, seed, index)}: is {status}, but its rows say otherwise"
+
+    def _replicates(self) -> Iterator[str]:
+        columns = ", ".join(f'r."{name}"' for name in CHECKED)
+        # Names of columns are this program's own.
+        query = (
+            "SELECT r.checksum, p.quantiles, p.kept_draws, f.stage, f.error, f.traceback, "
+            f"{columns} "
+            "FROM replicates r LEFT JOIN posteriors p ON p.replicate = r.id "
+            "LEFT JOIN failures f ON f.replicate = r.id ORDER BY r.id"
+        )
+        sizes = self._sizes()
+        for rows in self._store.chunks(query, most=_TOGETHER):
+            for summed, quantiles, kept, *rest in rows:
+                failure, row = rest[:3], rest[3:]
+                self.found.replicates += 1
+                self.found.unsummed += summed is None
+                key = self._key(*row[:3])
+                posterior = [] if quantiles is None else [quantiles, kept]
+                told = [] if failure[0] is None else failure
+                if summed is not None and summed != checksum((*row, *posterior, *told)):
+                    yield f"{key}: differs from its checksum"
+                elif posterior:
+                    values = dict(zip(CHECKED, row, strict=True))
+                    yield from _contradictions(key, values, quantiles, kept, sizes)
+
+    def _supplements(self) -> Iterator[str]:
+        query = (
+            'SELECT r.cell, r.seed, r."index", s.checksum, s.replicate, s.layout, s.estimates, '
+            "s.quantiles FROM supplements s JOIN replicates r ON r.id = s.replicate"
+        )
+        for rows in self._store.chunks(query, most=_TOGETHER):
+            for cell, seed, index, summed, *row in rows:
+                if summed is not None and summed != checksum(row):
+                    key = self._key(cell, seed, index)
+                    yield f"{key}: test quantities added later differ from their checksum"
+
+    def _refits(self) -> Iterator[str]:
+        columns = ", ".join(f'f."{name}"' for name in CHECKED_REFIT)
+        query = (
+            f'SELECT r.cell, r.seed, r."index", f.checksum, {columns} FROM refits f '  # noqa: S608  (as above)
+            "JOIN replicates r ON r.id = f.replicate ORDER BY f.replicate"
+        )
+        sizes = self._sizes()
+        for rows in self._store.chunks(query, most=_TOGETHER):
+            for cell, seed, index, summed, *row in rows:
+                self.found.refits += 1
+                key = self._key(cell, seed, index) + "-refit"
+                values = dict(zip(CHECKED_REFIT, row, strict=True))
+                if summed != checksum(row):
+                    yield f"{key}: differs from its checksum"
+                elif values["estimates"] is not None:
+                    parts = values["quantiles"], values["kept_draws"]
+                    yield from _contradictions(key, values, *parts, sizes)
+
+    def _sizes(self) -> dict[int, int]:
+        rows = self._store.rows("SELECT id, names, kinds FROM layouts")
+        return {number: len(names) for number, (names, _) in layouts_of(rows).items()}
+
+    def _key(self, cell: int, seed: int, index: int) -> str:
+        rows = self._store.rows("SELECT digest FROM cells WHERE position = ?", (cell,))
+        return f"{rows[0][0] if rows else f'(cell {cell})'}-{seed}-{index}"
+
+
+def _contradictions(
+    key: str, values: dict[str, Any], quantiles: bytes, kept: bytes, sizes: dict[int, int]
+) -> Iterator[str]:
+    """Say where the numbers of a complete fit do not fit each other."""
+    n = sizes.get(values["layout"], 0)
+    estimates = np.frombuffer(values["estimates"], dtype="<f8")
+    grid = np.frombuffer(quantiles, dtype="<f8")
+    expected = n * len(ESTIMATE_COLUMNS), n * len(QUANTILE_GRID)
+    if not n or (estimates.size, grid.size) != expected or len(kept) % 8:
+        yield f"{key}: has not as many numbers as its parameters need"
+        return
+    summary = estimates.reshape(len(ESTIMATE_COLUMNS), n)[-len(IN_GRID) :]
+    if not np.array_equal(summary, grid.reshape(n, -1)[:, IN_GRID].T, equal_nan=True):
+        yield f"{key}: its intervals are not the quantiles of its posterior"
+
+
+def summary(found: Verified, folder: Path) -> Sequence[str]:
+    """Return what a person is told, line by line."""
+    lines = [
+        f"{folder}: {found.replicates} replicates and {found.refits} second fits in "
+        f"{found.cells} cells looked at; {found.left} planned are not done yet"
+    ]
+    if found.unsummed:
+        lines.append(
+            f"{found.unsummed} replicates were written before there were checksums; of these, only "
+            "sizes and the agreement of their numbers could be looked at"
+        )
+    lines += found.findings
+    return [*lines, "damaged" if found.findings else "all whole"]
