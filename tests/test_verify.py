@@ -9,21 +9,30 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recovery import Sweep
 from recovery.cli import main
 from recovery.database import FILE_NAME
 from recovery.errors import RecoveryError
 from recovery.results import Results
 from recovery.store import Store
-from recovery.testing import ExactSampler
+from recovery.testing import ExactSampler, line
 from recovery.verify import verify
 
 Run = Callable[..., Results]
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sound") / "run"
+    sampler, levels = ExactSampler(), {"trials": [5, 10]}
+    sweep = Sweep(line, levels, truth="both", replicates=4, sampler=sampler, draws=100)
+    sweep.run(folder, progress=False, report=False)
+    return folder
+
+
 @pytest.fixture
-def whole(run_line: Run, out: Path) -> Path:
-    run_line({"trials": [5, 10]}, truth="both", replicates=4)
-    return out
+def whole(sound: Path, out: Path) -> Path:
+    return Path(shutil.copytree(sound, out))
 
 
 def damage(folder: Path, *statements: str) -> None:
@@ -231,9 +240,6 @@ def test_a_failed_replicate_that_is_run_again_is_kept_beside_what_came_of_it(
     Failing.broken = False
     again = run_line(sampler=Failing())
     assert set(again.replicates["status"]) == {"failed"}  # nothing is run again unasked
-    from recovery import Sweep
-    from recovery.testing import line
-
     sweep = Sweep(line, sampler=Failing(), draws=100, replicates=3)
     retried = sweep.run(out, progress=False, report=False, retry_failed=True)
     assert set(retried.replicates["status"]) == {"ok"}
