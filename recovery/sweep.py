@@ -1,9 +1,11 @@
 """A sweep: a design, and how to run what of it is missing in a store."""
 
 import dataclasses
+import importlib.util
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +22,7 @@ from recovery.errors import ScenarioError, SettingsError
 from recovery.execution import Equipment, Limits, LocalExecution, default_workers
 from recovery.execution.interpreter import Package
 from recovery.execution.underway import UnderWay
-from recovery.fitting import Fitting
+from recovery.fitting import Execution, Fitting
 from recovery.growth import Rule
 from recovery.plan import Plan
 from recovery.precision import Precision
@@ -150,6 +152,8 @@ class Sweep:
         workers: int | None = None,
         processes: int | None = None,
         timeout: float | None = None,
+        executor: Literal["local", "dask"] = "local",
+        scheduler: str | None = None,
         retry_failed: bool = False,
         fresh: bool = False,
         progress: bool = True,
@@ -171,6 +175,12 @@ class Sweep:
         timeout : float, optional
             Seconds that a replicate may take, building and compiling apart. Each fit then runs in
             a process that can be ended, whatever it is doing.
+        executor : {"local", "dask"}
+            Where fits run: on this machine, or on a Dask cluster. With ``dask`` and no `scheduler`
+            a cluster of `workers` processes is started here (call it under
+            ``if __name__ == "__main__"``, as Dask asks of scripts).
+        scheduler : str, optional
+            Address of a Dask scheduler, as ``tcp://host:8786``; means ``executor="dask"``.
         retry_failed : bool
             Run again what failed; the earlier failures are kept apart.
         fresh : bool
@@ -202,6 +212,7 @@ class Sweep:
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SettingsError(f"{name}: {value!r} is not allowed; give 1 or more")
         limits = Limits(_seconds("timeout", timeout))
+        executor = _executor(executor, scheduler, processes)
         folder = Path(out) if out is not None else Path("reports") / self.design.scenario.name
         writable_folder(folder)
         for name, ess in {(c.settings.sampler, c.settings.ess) for c in self.design.cells}:
@@ -229,15 +240,11 @@ class Sweep:
             added = add_quantities(store, self.workshop, self.design.cells)
             if added and progress:
                 note(f"test quantities added to {added} replicates, without a fit")
-            package = Package(Equipment(self.design.scenario, self._samplers, self.design.cells))
-
-            def execution(under_way: UnderWay) -> LocalExecution:
-                return LocalExecution(self.workshop, package, under_way, workers, processes, limits)
-
             plan = Plan(self.design, store, self._rule, retry=retry_failed)
-            fitting = Fitting(plan, store, execution, self.design.cells)
             together, apart = self._by_room(prepared)
-            fitting.run(together, apart, reporter if progress else Silent)
+            with self._executing(executor, scheduler, workers, processes, limits) as execution:
+                fitting = Fitting(plan, store, execution, self.design.cells)
+                fitting.run(together, apart, reporter if progress else Silent)
         results = Results(folder)
         if report:
             # The first fit does not wait for what only a report needs.
@@ -245,6 +252,29 @@ class Sweep:
 
             write_report(results)
         return results
+
+    @contextmanager
+    def _executing(
+        self,
+        executor: str,
+        scheduler: str | None,
+        workers: int,
+        processes: int | None,
+        limits: Limits,
+    ) -> Iterator[Callable[[UnderWay], Execution]]:
+        """Have ready what runs agendas."""
+        equipment = Equipment(self.design.scenario, self._samplers, self.design.cells)
+        if executor == "local":
+            package = Package(equipment)
+            yield lambda under_way: LocalExecution(
+                self.workshop, package, under_way, workers, processes, limits
+            )
+            return
+        from recovery.execution.cluster import ClusterExecution, connected
+
+        with connected(scheduler, workers) as client:
+            package = Package(equipment, by_value=scheduler is not None)
+            yield lambda under_way: ClusterExecution(client, package, limits)
 
     def _by_room(self, prepared: Mapping[str, Prepared]) -> tuple[list[Cell], list[Cell]]:
         """Part the cells: fits that run beside each other in threads, and those that cannot."""
@@ -318,6 +348,25 @@ def _rule(
     if stop_when is not None:
         raise SettingsError("stop_when: stands instead of precision; give one of them")
     return Precision(precision, start, **limit)
+
+
+def _executor(
+    executor: str, scheduler: str | None, processes: int | None
+) -> Literal["local", "dask"]:
+    """Check where fits are to run."""
+    if executor not in ("local", "dask"):
+        raise SettingsError(f"executor: {executor!r} is not allowed; give local or dask")
+    if executor == "local" and scheduler is None:
+        return "local"
+    if processes is not None:
+        raise SettingsError(
+            "processes: Dask has one for each worker; give workers, or leave it out"
+        )
+    if importlib.util.find_spec("distributed") is None:
+        raise SettingsError(
+            'executor: Dask needs the package distributed; pip install "recovery[dask]"'
+        )
+    return "dask"
 
 
 def _seconds(name: str, given: float | None) -> float | None:

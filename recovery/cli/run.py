@@ -113,6 +113,17 @@ def add_run(commands: Any) -> None:
         "its own, which is ended if it takes longer",
     )
     where.add_argument(
+        "--executor",
+        choices=("local", "dask"),
+        default="local",
+        help="dask starts a Dask cluster of processes on this machine (%(default)s)",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask scheduler whose workers are to run the fits, as tcp://host:8786",
+    )
+    where.add_argument(
         "--retry-failed",
         action="store_true",
         help="run again what failed; the earlier failures are kept apart",
@@ -160,6 +171,8 @@ def _run(options: argparse.Namespace) -> int:
         workers=options.workers,
         processes=options.processes,
         timeout=options.timeout,
+        executor=options.executor,
+        scheduler=options.scheduler,
         retry_failed=options.retry_failed,
         fresh=options.fresh,
         command=command,

@@ -1,6 +1,7 @@
 """One more process, as the runner sees it: sent replicates, answering with records, or dying."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import pickle
@@ -18,6 +19,7 @@ import cloudpickle
 from recovery.design import Replicate
 from recovery.errors import WorkerDied
 from recovery.execution.served import DUMP, READY, Equipment
+from recovery.scenario import Scenario
 
 _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -38,9 +40,16 @@ class Package:
     Parameters
     ----------
     equipment : Equipment
+    by_value : bool
+        Whether a scenario from a file goes there as its code, and not as the name of the file,
+        which another machine need not have.
     """
 
-    def __init__(self, equipment: Equipment) -> None:
+    def __init__(self, equipment: Equipment, *, by_value: bool = False) -> None:
+        scenario = equipment.scenario
+        if by_value and scenario.recipe is not None:
+            cloudpickle.register_pickle_by_value(sys.modules[scenario.function.__module__])
+            equipment = dataclasses.replace(equipment, scenario=Scenario(scenario.function))
         self.payload: bytes = cloudpickle.dumps(equipment)
         self.numbers: Mapping[str, int] = {c.digest: i for i, c in enumerate(equipment.cells)}
 

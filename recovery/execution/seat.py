@@ -76,7 +76,7 @@ class Seat:
                 )
                 if watch.stage in _UNCOUNTED:
                     error = f"TimedOut: stage {watch.stage} took more than {COMPILE_S:g} s"
-                return _ended(replicate, Status.TIMED_OUT, watch, error, where)
+                return ended(replicate, Status.TIMED_OUT, watch.stage, watch.times(), error, where)
             finally:
                 if watch.open:
                     self.end()
@@ -84,7 +84,7 @@ class Seat:
             raise WorkerDied("a worker process was ended with its run")
         tries = self._limits.tries
         error = f"Crashed: its process died in each of {tries} tries ({how})"
-        return _ended(replicate, Status.CRASHED, watch, error, where)
+        return ended(replicate, Status.CRASHED, watch.stage, watch.times(), error, where)
 
     def end(self) -> None:
         """End the process, if there is one."""
@@ -154,7 +154,10 @@ class _Watch:
         return Times(self.seconds[Stage.SIMULATE], self.seconds[Stage.SAMPLE], rest)
 
 
-def _ended(replicate: Replicate, status: Status, watch: _Watch, error: str, where: str) -> Record:
+def ended(
+    replicate: Replicate, status: Status, stage: Stage, times: Times, error: str, where: str
+) -> Record:
+    """Return the record of a replicate that had no chance to write its own."""
     return Record(
         key=replicate.key,
         cell=replicate.cell.digest,
@@ -162,6 +165,6 @@ def _ended(replicate: Replicate, status: Status, watch: _Watch, error: str, wher
         index=replicate.index,
         refit=replicate.refit,
         status=status,
-        times=watch.times(),
-        failure=Failure(watch.stage, error, where or "(its process left no traceback)"),
+        times=times,
+        failure=Failure(stage, error, where or "(its process left no traceback)"),
     )
