@@ -1,10 +1,12 @@
 """What of a design is missing in a store: a fixed number of replicates, or as many as needed."""
 
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 from recovery.agenda import Agenda
 from recovery.columns import Columns
 from recovery.design import Cell, Design, Replicate
+from recovery.escalation import Escalation
 from recovery.growth import Growth, Rule
 from recovery.record import Record
 from recovery.seen import Seen, see_all
@@ -23,6 +25,8 @@ class Plan:
         If given, cells grow by need.
     retry : bool
         Whether what failed is to be run again.
+    escalation : Escalation, optional
+        If given, the data of flagged fits are fitted a second time.
 
     Attributes
     ----------
@@ -32,9 +36,16 @@ class Plan:
     """
 
     def __init__(
-        self, design: Design, store: Store, rule: Rule | None, *, retry: bool = False
+        self,
+        design: Design,
+        store: Store,
+        rule: Rule | None,
+        *,
+        retry: bool = False,
+        escalation: Escalation | None = None,
     ) -> None:
         self._design, self._store, self._rule = design, store, rule
+        self._escalation = escalation
         self.retry = retry
         self.failing = {} if retry else store.failing()
         self._digests = [cell["digest"] for cell in store.cells()]
@@ -53,9 +64,12 @@ class Plan:
         suspects : collection of str
             Keys of replicates that are to have a process of their own.
         """
+        escalation = self._escalation
+        again = escalation.missing(cells) if escalation else []
         if self._rule is None:
-            count = sum(map(self._count, cells))
-            return Agenda(self._missing(cells), suspects=suspects), count
+            count = sum(map(self._count, cells)) + len(again)
+            todo = itertools.chain(self._missing(cells), again)
+            return Agenda(todo, escalation.after if escalation else None, suspects), count
         # Error rates hold over all cells of the store, those of earlier commands too.
         n_cells = len(self._digests)
         growth = Growth(self._rule, cells, self._design.seed, self._known, n_cells)
@@ -63,12 +77,14 @@ class Plan:
         self._store.plan(growth.plan([cell.digest for cell in cells]))
 
         def more(record: Record) -> list[Replicate]:
+            if record.refit:
+                return []
             added = growth.after(record)
             if added:
                 self._store.plan(growth.plan([record.cell]))
-            return added
+            return added + (escalation.after(record) if escalation else [])
 
-        return Agenda(begun, more, suspects), len(begun)
+        return Agenda([*begun, *again], more, suspects), len(begun) + len(again)
 
     def first(self, cell: Cell) -> Replicate:
         """Return the first replicate of a cell, done or not."""

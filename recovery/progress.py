@@ -38,7 +38,7 @@ class Tally:
         self.failed += record.status is not Status.OK
         if self._first is None:
             self._first = time.monotonic()
-        if record.estimates is not None:
+        if record.estimates is not None and not record.refit:
             lower, upper = record.estimates.interval(0.9)
             truth = record.estimates.truth
             fitted = np.isin(record.estimates.kinds, FITTED)

@@ -19,6 +19,7 @@ from recovery.design import SAMPLER_AXES
 from recovery.errors import SettingsError, StoreConflict
 from recovery.rank_tests import RankTest, rank_tests
 from recovery.record import QUANTILE_GRID, Floats
+from recovery.refits import refit_estimate_rows, refit_rows, retried_rows
 from recovery.rows import WORST, estimate_rows, fit_rows, rank_test_rows, replicate_rows
 from recovery.store import Store
 from recovery.summary import Ends, Given, complete_fits, estimates, summarise
@@ -142,6 +143,25 @@ class Results:
         have the kind ``quantity``.
         """
         return self._with_levels(estimate_rows(self.columns, self.intervals(0.9)))
+
+    @cached_property
+    def refits(self) -> pd.DataFrame:
+        """One row per second fit of a flagged fit's data, with the diagnostics of both."""
+        with self._opened() as store:
+            frame = refit_rows(store, self.columns, self.fits)
+        return self._with_levels(frame.drop(columns=[a for a in self.axes if a in frame]))
+
+    @cached_property
+    def refit_estimates(self) -> pd.DataFrame:
+        """One row per second fit and scalar parameter; the first are in `estimates`."""
+        with self._opened() as store:
+            return self._with_levels(refit_estimate_rows(store, self.columns))
+
+    @cached_property
+    def retried(self) -> pd.DataFrame:
+        """One row per failure that was run again; what came of it is in `replicates`."""
+        with self._opened() as store:
+            return self._with_levels(retried_rows(store))
 
     @property
     def quantity_failures(self) -> pd.DataFrame:

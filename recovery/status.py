@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recovery.inert import plain
+from recovery.pauses import Pauses
 from recovery.store import Store
 
 _COUNTS = """
@@ -32,6 +34,7 @@ def print_status(folder: Path, console: Console | None = None) -> None:
     try:
         counts = {digest: tuple(row) for digest, *row in store.rows(_COUNTS)}
         cells, identity, sessions = store.cells(), store.identity(), store.sessions()
+        pauses = Pauses(store.failing())
     finally:
         store.close()
     console = console or Console(soft_wrap=False)
@@ -47,7 +50,7 @@ def print_status(folder: Path, console: Console | None = None) -> None:
     axes = identity.get("axes", [])
     table = Table(box=None, pad_edge=False)
     for name in (*axes, "truth"):
-        table.add_column(Text(name))
+        table.add_column(Text(plain(name)))
     for name in ("planned", "done", "failed", "left"):
         table.add_column(name, justify="right")
     for cell in cells:
@@ -56,11 +59,18 @@ def print_status(folder: Path, console: Console | None = None) -> None:
         numbers = (row_planned, row_done, row_failed, row_planned - row_done)
         _row(table, [levels.get(axis) for axis in axes], [cell["truth_mode"]], numbers)
     console.print(table)
+    paused = {digest: why for digest in counts if (why := pauses.reason(digest))}
+    for cell in cells:
+        if why := paused.get(cell["digest"]):
+            levels = " ".join(f"{axis}={value}" for axis, value in cell["levels"].items())
+            text = f"{levels} truth={cell['truth_mode']}: paused, as all failed: {why}"
+            console.print(Text(plain(text)), soft_wrap=True)
     if left and sessions:
-        words = str(sessions[-1]["command"]).replace(" --fresh", "")
+        words = plain(sessions[-1]["command"]).replace(" --fresh", "")
+        words += " --retry-failed" if paused and "--retry-failed" not in words else ""
         console.print(Text(f"go on with: {words}"), soft_wrap=True)
 
 
 def _row(table: Table, *groups: Iterable[object]) -> None:
     # Text, not markup: a level is the user's, and stays what it is.
-    table.add_row(*(Text(str(value)) for group in groups for value in group))
+    table.add_row(*(Text(plain(value)) for group in groups for value in group))

@@ -19,6 +19,7 @@ from recovery.engine.priors import Prior, summarise_priors
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Prepared, Workshop
 from recovery.errors import ScenarioError, SettingsError
+from recovery.escalation import Escalation
 from recovery.execution import Equipment, Limits, LocalExecution, default_workers
 from recovery.execution.interpreter import Package
 from recovery.execution.underway import UnderWay
@@ -155,6 +156,7 @@ class Sweep:
         executor: Literal["local", "dask"] = "local",
         scheduler: str | None = None,
         retry_failed: bool = False,
+        refit_flagged: bool = False,
         fresh: bool = False,
         progress: bool = True,
         report: bool = True,
@@ -183,6 +185,9 @@ class Sweep:
             Address of a Dask scheduler, as ``tcp://host:8786``; means ``executor="dask"``.
         retry_failed : bool
             Run again what failed; the earlier failures are kept apart.
+        refit_flagged : bool
+            Fit the data of flagged fits a second time, with twice the warm-up and a higher
+            `target_accept`; both outcomes are kept, and measures are of the first.
         fresh : bool
             Begin again; the earlier store is kept as ``results.sqlite.previous-1``.
         progress : bool
@@ -217,7 +222,13 @@ class Sweep:
         writable_folder(folder)
         for name, ess in {(c.settings.sampler, c.settings.ess) for c in self.design.cells}:
             sampler = self.workshop.sampler(name)
-            if ess and getattr(sampler, "approximate", False):
+            approximate = getattr(sampler, "approximate", False)
+            if refit_flagged and approximate:
+                raise SettingsError(
+                    f"refit_flagged: sampler {name} has no warm-up that could be longer; leave "
+                    "refit_flagged out"
+                )
+            if ess and approximate:
                 raise SettingsError(
                     f"ess: sampler {name} has independent draws, and as many as are asked for; "
                     "leave ess out"
@@ -240,7 +251,8 @@ class Sweep:
             added = add_quantities(store, self.workshop, self.design.cells)
             if added and progress:
                 note(f"test quantities added to {added} replicates, without a fit")
-            plan = Plan(self.design, store, self._rule, retry=retry_failed)
+            escalation = Escalation(store, self.design.cells) if refit_flagged else None
+            plan = Plan(self.design, store, self._rule, retry=retry_failed, escalation=escalation)
             together, apart = self._by_room(prepared)
             with self._executing(executor, scheduler, workers, processes, limits) as execution:
                 fitting = Fitting(plan, store, execution, self.design.cells)

@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "recovery"
 # From the bottom up: a module imports only what stands before it (its own folder aside).
 LAYERS = [
     "errors",
+    "inert",
     "importing",
     "shares",
     "measures",
@@ -49,6 +50,8 @@ LAYERS = [
     "precision",
     "decided",
     "agenda",
+    "refits",
+    "escalation",
     "plan",
     "pauses",
     "engine",

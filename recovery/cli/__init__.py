@@ -11,6 +11,7 @@ from recovery.cli.run import EPILOG, add_run
 from recovery.cli.told import told
 from recovery.cli.words import whole
 from recovery.errors import RecoveryError, UsageError, UserCodeError
+from recovery.inert import plain
 
 INTERRUPTED = 130
 
@@ -144,7 +145,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _line(error: RecoveryError) -> str:
-    return "recovery: " + " ".join(str(error).split())
+    return "recovery: " + " ".join(plain(error).split())
 
 
 def entry() -> NoReturn:

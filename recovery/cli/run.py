@@ -129,6 +129,12 @@ def add_run(commands: Any) -> None:
         help="run again what failed; the earlier failures are kept apart",
     )
     where.add_argument(
+        "--refit-flagged",
+        action="store_true",
+        help="fit the data of flagged fits a second time, with twice the warm-up and a higher "
+        "target_accept; both outcomes are kept",
+    )
+    where.add_argument(
         "--fresh", action="store_true", help="begin again; the old store is kept beside the new"
     )
     run.set_defaults(call=_run)
@@ -174,6 +180,7 @@ def _run(options: argparse.Namespace) -> int:
         executor=options.executor,
         scheduler=options.scheduler,
         retry_failed=options.retry_failed,
+        refit_flagged=options.refit_flagged,
         fresh=options.fresh,
         command=command,
     )

@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+from recovery.inert import plain
+
 
 def told(results: Any) -> int:
     """Say what the store holds, and why fits failed if any did."""
@@ -11,7 +13,7 @@ def told(results: Any) -> int:
     print(f"{total} replicates, {count} failed: {results.folder / 'report.html'}")
     lost = results.quantity_failures.groupby("quantity", sort=False)["n"].sum()
     for quantity, times in lost.items():
-        print(f"test quantity {quantity} failed in {times} complete fits; see the report")
+        print(f"test quantity {plain(quantity)} failed in {times} complete fits; see the report")
     for (stage, error), times in failed.most_common(3):
-        print(f"{times} failed at stage {stage}: {error[:200]}")
+        print(f"{times} failed at stage {stage}: {plain(error[:200])}")
     return 1 if count else 0

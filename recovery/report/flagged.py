@@ -1,10 +1,12 @@
 """What flagged fits change: every measure with and without them."""
 
+import numpy as np
+
 from recovery.record import FITTED
-from recovery.report.document import Cell, Column, Section, Table, Text, row
+from recovery.report.document import Block, Cell, Column, Section, Table, Text, row
 from recovery.report.fits import cell_columns, cell_names
 from recovery.report.measured import PERCENT, coverage_cell, marked
-from recovery.report.text import MISSING, level, plain, with_error
+from recovery.report.text import MISSING, count, level, number, plain, with_error
 from recovery.report.view import CI_PROB, View
 
 _CLEAR = 1.96  # Monte Carlo standard errors from which a difference is marked
@@ -64,7 +66,45 @@ def flagged_section(view: View) -> Section | None:
             "tables/sensitivity.csv.",
         ),
     )
-    return Section("flagged", "With and without flagged fits", (text, table))
+    return Section("flagged", "With and without flagged fits", (text, table, *_refits(view)))
+
+
+def _refits(view: View) -> list[Block]:
+    """Say what second fits of the same data came to."""
+    refits = view.results.refits
+    if refits.empty:
+        return []
+    cured, failed = int(refits["cured"].sum()), int((refits["status"] != "ok").sum())
+    lost = f", {failed} failed" if failed else ""
+    text = Text(
+        f"Data of flagged fits were fitted a second time, with twice the warm-up and a higher "
+        f"target_accept: {cured} of {count(len(refits), 'second fit')} are not flagged{lost}. All "
+        "measures are of the first fits; diagnostics of both are in tables/refits.csv."
+    )
+    positions = np.array(view.positions(refits), dtype=np.int64)
+    rows = tuple(
+        row(
+            *cell_names(view, position),
+            level(len(mine)),
+            level(int(mine["cured"].sum())),
+            number(float(mine["r_hat_max_first"].max())),
+            number(float(mine["r_hat_max"].max())),
+            level(int(mine["divergences_first"].sum())),
+            level(int(mine["divergences"].sum())),
+        )
+        for position in np.unique(positions).tolist()
+        for mine in (refits[positions == position],)
+    )
+    columns = (
+        *cell_columns(view),
+        Column("second fits"),
+        Column("not flagged"),
+        Column("worst r_hat, first"),
+        Column("worst r_hat, second"),
+        Column("divergences, first"),
+        Column("divergences, second"),
+    )
+    return [text, Table("Second fits of the data of flagged fits.", columns, rows)]
 
 
 def _changes(view: View) -> dict[tuple[int, str, str], tuple[float, float]]:

@@ -27,7 +27,8 @@ def csv_tables(view: View) -> dict[str, str]:
     dict of str to str
         ``measures.csv`` is tidy: one column per axis, then truth, parameter, measure, estimate,
         mcse, n and mcmc_share. ``diagnostics.csv`` and ``cost.csv`` have one row per cell.
-        ``sensitivity.csv`` has what flagged fits change, at the level of the report.
+        ``sensitivity.csv`` has what flagged fits change, at the level of the report;
+        ``refits.csv``, where there are any, the second fits of flagged ones.
     """
     return {
         "measures.csv": to_csv(view.table),
@@ -35,6 +36,7 @@ def csv_tables(view: View) -> dict[str, str]:
         "cost.csv": to_csv(view.cost),
         "sensitivity.csv": to_csv(view.sensitivity),
         "calibration.csv": to_csv(view.results.calibration()),
+        **({"refits.csv": to_csv(view.results.refits)} if len(view.results.refits) else {}),
     }
 
 

@@ -1,0 +1,132 @@
+"""Second fits and failures that were run again, as frames."""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from recovery.blocks import Block
+from recovery.columns import Columns
+from recovery.errors import StoreDamaged
+from recovery.record import Floats
+from recovery.rows import WORST
+from recovery.schema import ESTIMATE_COLUMNS, layouts_of
+from recovery.store import Store
+from recovery.thresholds import flags
+
+_REFITS: Final = """
+SELECT f.replicate, f.status, f.stage, f.error, f.sampler, f.tune, f.draws, f.sample_s,
+    f.divergences, f.gradient_evaluations, f.layout, f.estimates
+FROM refits f JOIN replicates r ON r.id = f.replicate ORDER BY r.cell, r.seed, r."index"
+"""
+_COMPLETE: Final = """
+SELECT f.replicate, f.layout, f.estimates FROM refits f JOIN replicates r ON r.id = f.replicate
+WHERE f.status = 'ok' ORDER BY r.cell, r.seed, r."index"
+"""
+_RETRIED: Final = """
+SELECT cell, seed, "index", status, stage, error, traceback, session FROM retried
+ORDER BY cell, seed, "index", id
+"""
+_FIRST: Final = ("divergences", *(name for name, _ in WORST))
+_COLUMNS: Final = (
+    "position", "seed", "replicate", "status", "stage", "error", "sampler", "tune", "draws",
+    "sample_s", "gradient_evaluations", *_FIRST, "flags_first",
+    *(f"{name}_first" for name in _FIRST),
+)  # fmt: skip
+
+
+def refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per second fit, with the diagnostics of both, see `Results.refits`."""
+    blocks = _blocks(store)
+    rows = store.rows(_REFITS)
+    places = {int(number): place for place, number in enumerate(columns.id.tolist())}
+    found: list[dict[str, Any]] = []
+    for number, status, stage, error, sampler, tune, draws, sample_s, *rest in rows:
+        divergences, gradients, _, _ = rest
+        place = places[number]
+        first = fits.iloc[place]
+        found.append(
+            {
+                "position": int(columns.position[place]),
+                "seed": int(columns.seed[place]),
+                "replicate": int(columns.index[place]),
+                "status": status,
+                "stage": stage,
+                "error": error,
+                "sampler": sampler,
+                "tune": tune,
+                "draws": draws,
+                "sample_s": sample_s,
+                "gradient_evaluations": gradients,
+                "divergences": np.nan if divergences is None else float(divergences),
+                **_worst(blocks.get(number)),
+                "flags_first": first["flags"],
+                **{f"{name}_first": float(first[name]) for name in _FIRST},
+            }
+        )
+    frame = pd.DataFrame(found, columns=list(_COLUMNS))
+    judged = {name: frame[name].to_numpy(float) for name in _FIRST}
+    frame["flags"] = flags(judged) if len(frame) else []
+    frame.loc[frame["status"] != "ok", "flags"] = ""
+    frame["cured"] = (frame["status"] == "ok") & (frame["flags"] == "")
+    return frame
+
+
+def refit_estimate_rows(store: Store, columns: Columns) -> pd.DataFrame:
+    """Return one row per second fit and scalar parameter, see `Results.refit_estimates`."""
+    places = {int(number): place for place, number in enumerate(columns.id.tolist())}
+    parts = []
+    for number, block in _blocks(store).items():
+        place = places[number]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "position": int(columns.position[place]),
+                    "seed": int(columns.seed[place]),
+                    "replicate": int(columns.index[place]),
+                    "parameter": block.names,
+                    "kind": block.kinds,
+                    **{
+                        name: block.column(column)[:, 0]
+                        for name, column in (
+                            *((n, n) for n in ("truth", "mean", "sd")),
+                            ("eti_90_lower", "q0.05"),
+                            ("eti_90_upper", "q0.95"),
+                            *((n, n) for n in ("r_hat", "ess_bulk", "ess_tail")),
+                        )
+                    },
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["position"])
+
+
+def retried_rows(store: Store) -> pd.DataFrame:
+    """Return one row per failure that was run again, see `Results.retried`."""
+    names = ["position", "seed", "replicate", "status", "stage", "error", "traceback", "session"]
+    return pd.DataFrame(store.rows(_RETRIED), columns=names)
+
+
+def _blocks(store: Store) -> dict[int, Block]:
+    """Return the estimates of every complete second fit, by the number of its replicate."""
+    layouts = layouts_of(store.rows("SELECT id, names, kinds FROM layouts"))
+    found = {}
+    for number, layout, estimates in store.rows(_COMPLETE):
+        try:
+            names, kinds = layouts[layout]
+            values = np.frombuffer(estimates, dtype="<f8")
+            shaped = values.reshape(len(ESTIMATE_COLUMNS), len(names), 1)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreDamaged(
+                f"{store.folder}: its tables contradict each other ({error}); restore "
+                "results.sqlite from a backup or begin again with --fresh"
+            ) from error
+        found[int(number)] = Block(names, kinds, np.zeros(1, dtype=np.int64), shaped, [])
+    return found
+
+
+def _worst(block: Block | None) -> dict[str, float]:
+    if block is None or not block.fitted.any():
+        return {name: np.nan for name, _ in WORST}
+    values: dict[str, Floats] = {name: block.worst(diagnostic) for name, diagnostic in WORST}
+    return {name: float(value[0]) for name, value in values.items()}
