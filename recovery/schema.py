@@ -178,7 +178,7 @@ def set_aside(connection: sqlite3.Connection, record: Record, cells: Mapping[str
     query = """SELECT id FROM replicates
         WHERE cell = ? AND seed = ? AND "index" = ? AND status != 'ok'"""
     for (number,) in connection.execute(query, place).fetchall():
-        connection.execute(
+        moved = connection.execute(
             """INSERT INTO retried (cell, seed, "index", status, simulate_s, sample_s, rest_s,
                 data_digest, session, stage, error, traceback)
             SELECT cell, seed, "index", status, simulate_s, sample_s, rest_s, data_digest, session,
@@ -186,8 +186,9 @@ def set_aside(connection: sqlite3.Connection, record: Record, cells: Mapping[str
             FROM replicates JOIN failures ON replicate = id WHERE id = ?""",
             (number,),
         )
-        connection.execute("DELETE FROM failures WHERE replicate = ?", (number,))
-        connection.execute("DELETE FROM replicates WHERE id = ?", (number,))
+        if moved.rowcount:
+            connection.execute("DELETE FROM failures WHERE replicate = ?", (number,))
+            connection.execute("DELETE FROM replicates WHERE id = ?", (number,))
 
 
 def _run(
@@ -214,7 +215,8 @@ def _original(
     query = """SELECT id, data_digest FROM replicates
         WHERE cell = ? AND seed = ? AND "index" = ? AND status = 'ok'"""
     for number, data_digest in connection.execute(query, place).fetchall():
-        if data_digest == identity or record.failure is not None:
+        # One that failed before there were data has no digest of them.
+        if data_digest == identity or (record.failure is not None and not identity):
             return int(number)
         raise sqlite3.IntegrityError(f"{record.key}: its data differ from those of the first fit")
     raise sqlite3.IntegrityError(f"{record.key}: there is no first fit")

@@ -11,7 +11,7 @@ from recovery.cli.replay import add_replay
 from recovery.cli.run import EPILOG, add_run
 from recovery.cli.told import told
 from recovery.cli.words import whole
-from recovery.errors import RecoveryError, UsageError, UserCodeError
+from recovery.errors import RecoveryError, StoreDamaged, UsageError, UserCodeError
 from recovery.inert import plain
 
 INTERRUPTED = 130
@@ -84,7 +84,12 @@ def _status(options: argparse.Namespace) -> int:
 
         found = verify(folder)
         print("\n".join(summary(found, folder)))
-        return 1 if found.findings else 0
+        if found.findings:
+            raise StoreDamaged(
+                f"{folder}: {len(found.findings)} things are wrong with its store; restore "
+                "results.sqlite from a backup, or begin again with --fresh"
+            )
+        return 0
     from recovery.status import print_status
 
     print_status(folder)
