@@ -1,6 +1,7 @@
 """Where and with what a session ran."""
 
 import datetime
+import hashlib
 import os
 import platform
 import subprocess
@@ -12,7 +13,9 @@ from typing import Any
 _PACKAGES = ("recovery", "pymc", "pytensor", "nutpie", "arviz", "numpy", "scipy", "numba", "joblib")
 
 
-def provenance(command: str, workers: int, scenario_file: str | None) -> dict[str, Any]:
+def provenance(
+    command: str, workers: int, scenario_file: str | None, target: str
+) -> dict[str, Any]:
     """Return versions, machine, command and git commit of this session, as plain values.
 
     Parameters
@@ -22,6 +25,8 @@ def provenance(command: str, workers: int, scenario_file: str | None) -> dict[st
     workers : int
     scenario_file : str or None
         The commit is that of the repository this file lies in.
+    target : str
+        The scenario as a command would name it.
     """
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
@@ -35,7 +40,16 @@ def provenance(command: str, workers: int, scenario_file: str | None) -> dict[st
             "cores": os.cpu_count(),
         },
         "git_commit": _git_commit(scenario_file),
+        "scenario": {"target": target, "source_digest": source_digest(scenario_file)},
     }
+
+
+def source_digest(scenario_file: str | None) -> str:
+    """Identify the text of the file that a scenario stands in; empty if it stands in none."""
+    try:
+        return hashlib.blake2b(Path(scenario_file or "").read_bytes(), digest_size=16).hexdigest()
+    except OSError:
+        return ""
 
 
 def _version(package: str) -> str | None:

@@ -250,6 +250,11 @@ class Scenario:
         return f"Scenario {self.name}({axes})"
 
     @property
+    def target(self) -> str:
+        """How a command would name it: a file and a name in it, or the name of a bundled one."""
+        return self.name if self.recipe is None else ":".join(self.recipe)
+
+    @property
     def summary(self) -> str:
         """The first line of the function's docstring."""
         lines = (inspect.getdoc(self.function) or "").strip().splitlines()

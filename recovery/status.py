@@ -59,12 +59,12 @@ def print_status(folder: Path, console: Console | None = None) -> None:
         numbers = (row_planned, row_done, row_failed, row_planned - row_done)
         _row(table, [levels.get(axis) for axis in axes], [cell["truth_mode"]], numbers)
     console.print(table)
-    paused = {digest: why for digest in counts if (why := pauses.reason(digest))}
-    for cell in cells:
-        if why := paused.get(cell["digest"]):
-            levels = " ".join(f"{axis}={value}" for axis, value in cell["levels"].items())
-            text = f"{levels} truth={cell['truth_mode']}: paused, as all failed: {why}"
-            console.print(Text(plain(text)), soft_wrap=True)
+    paused = [cell for cell in cells if pauses.reason(cell["digest"])]
+    for cell in paused:
+        place = " ".join(f"{axis}={value}" for axis, value in cell["levels"].items())
+        why = pauses.reason(cell["digest"])
+        text = f"{place} truth={cell['truth_mode']}: paused, as all failed: {why}"
+        console.print(Text(plain(text)), soft_wrap=True)
     if left and sessions:
         words = plain(sessions[-1]["command"]).replace(" --fresh", "")
         words += " --retry-failed" if paused and "--retry-failed" not in words else ""

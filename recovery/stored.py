@@ -103,6 +103,7 @@ PROVENANCE: Final = mapped(
     python=name,
     packages=mapped(name),
     machine=mapped(scalar),
+    scenario=mapped(name),
     workers=figure,
 )
 SETTINGS: Final = complete(

@@ -245,7 +245,9 @@ class Sweep:
                 self._identity(),
                 [self._cell_row(cell, prepared, descriptions) for cell in new],
                 self.design.plan(),
-                provenance(command or command_line(), workers, self._file()),
+                provenance(
+                    command or command_line(), workers, self._file(), self.design.scenario.target
+                ),
                 quantities,
             )
             added = add_quantities(store, self.workshop, self.design.cells)

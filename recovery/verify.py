@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from recovery.checksum import checksum
-from recovery.design import Cell, Settings
 from recovery.errors import StoreDamaged
 from recovery.record import QUANTILE_GRID
+from recovery.restored import cell_of
 from recovery.schema import CHECKED, CHECKED_REFIT, ESTIMATE_COLUMNS, IN_GRID, layouts_of
 from recovery.store import Store
 
@@ -96,14 +96,10 @@ class _Verification:
             yield f"table {table}, row {row}: what it refers to in {parent} is not there"
 
     def _cells(self) -> Iterator[str]:
-        scenario = self._store.identity().get("scenario")
-        axes = self._store.identity().get("axes", [])
+        identity = self._store.identity()
         for stored in self._store.cells():
             self.found.cells += 1
-            inner = {k: v for k, v in stored["levels"].items() if k in axes}
-            outer = {k: stored["settings"][k] for k in axes if k not in inner}
-            settings = Settings(**stored["settings"])
-            cell = Cell(str(scenario), inner, stored["truth_mode"], outer, settings)
+            cell = cell_of(identity, stored)
             if cell.digest != stored["digest"]:
                 yield f"cell {stored['digest']}: its levels are those of cell {cell.digest}"
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from recovery.cli.replay import add_replay
 from recovery.cli.run import EPILOG, add_run
 from recovery.cli.told import told
 from recovery.cli.words import whole
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         "--verify", action="store_true", help="look at every byte of the store; 1 if it is damaged"
     )
     status.set_defaults(call=_status)
+    add_replay(commands)
     scenarios = commands.add_parser("scenarios", help="list the bundled scenarios")
     scenarios.set_defaults(call=_scenarios)
     _add_selfcheck(commands)

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +58,14 @@ class _Clock:
         return Times(self.seconds[Stage.SIMULATE], sampling, rest)
 
 
+Witness: TypeAlias = Callable[[Prepared, Simulated, Fit], None]
+
+
 def run_replicate(
-    replicate: Replicate, workshop: Workshop, tell: Callable[[Stage], None] | None = None
+    replicate: Replicate,
+    workshop: Workshop,
+    tell: Callable[[Stage], None] | None = None,
+    witness: Witness | None = None,
 ) -> Record:
     """Simulate, fit and estimate one replicate.
 
@@ -69,6 +75,8 @@ def run_replicate(
     workshop : Workshop
     tell : callable, optional
         Told of each stage before it begins.
+    witness : callable, optional
+        Shown the fit itself, which the record leaves out.
 
     Returns
     -------
@@ -90,6 +98,8 @@ def run_replicate(
             quantities = workshop.quantities(prepared)
         with clock.at(Stage.SAMPLE):
             fit = density.fit(simulated, replicate.settings, replicate.sampler_seed)
+        if witness is not None:
+            witness(prepared, simulated, fit)
         with clock.at(Stage.PREDICT):
             predictions = predict(replicate, prepared, workshop, simulated, fit)
         with clock.at(Stage.ESTIMATE):

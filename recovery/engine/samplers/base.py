@@ -1,6 +1,6 @@
 """What a sampler is: something that compiles a density once and fits many data sets with it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,12 +28,16 @@ class Fit:
         Seconds spent sampling, compilation left out.
     compile_s : float
         Seconds of compilation inside this very fit; 0 where the density was compiled before.
+    stats : callable, optional
+        Returns what the sampler knows of each kept draw, by ArviZ's names, each of shape (chain,
+        draw); made only when it is asked for.
     """
 
     draws: Mapping[str, NDArray[np.float64]]
     sampling: Sampling
     sample_s: float
     compile_s: float = 0.0
+    stats: Callable[[], Mapping[str, NDArray[Any]]] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 import nutpie
@@ -16,6 +17,20 @@ from recovery.engine.samplers.base import Fit, Target
 from recovery.engine.structure import Simulated
 from recovery.record import Floats, Sampling
 from recovery.stopping import BLOCK, first_look, look
+
+_STATISTICS: Final = MappingProxyType(
+    {
+        "diverging": "diverging",
+        "maxdepth_reached": "reached_max_treedepth",
+        "depth": "tree_depth",
+        "n_steps": "n_steps",
+        "mean_tree_accept": "acceptance_rate",
+        "energy": "energy",
+        "logp": "lp",
+        "step_size": "step_size",
+    }
+)
+"""Nutpie's names of what it knows of a draw, and ArviZ's."""
 
 
 class NutpieSampler:
@@ -69,7 +84,8 @@ class NutpieDensity:
         else:
             trace, kept = _Trace(compiled, settings, settings.draws, seed), settings.draws
         sample_s = time.perf_counter() - started
-        return Fit(trace.draws(self._shapes, kept), trace.sampling(kept), sample_s)
+        draws, sampling = trace.draws(self._shapes, kept), trace.sampling(kept)
+        return Fit(draws, sampling, sample_s, stats=lambda: trace.stats(kept))
 
     def _until_enough(self, compiled: Any, settings: Settings, seed: int) -> tuple["_Trace", int]:
         """Draw until there are enough; return the trace, and how many draws of it to keep.
@@ -184,18 +200,31 @@ class _Trace:
             found[name] = joint[..., start:end].reshape(*joint.shape[:2], *shape)
         return found
 
+    def _statistic(self, name: str, begin: int, kept: int) -> NDArray[Any]:
+        """Return a statistic of the draws from `begin` to the last one kept."""
+        end = self._settings.tune + kept
+        return np.stack([_column(batch, name)[begin:end] for batch in self._stats])
+
+    def stats(self, kept: int) -> dict[str, NDArray[Any]]:
+        """Return the statistics of the kept draws by ArviZ's names, shape (chain, draw) each."""
+        begin, known = self._settings.tune, self._stats[0].schema.names
+        return {
+            ours: self._statistic(name, begin, kept)
+            for name, ours in _STATISTICS.items()
+            if name in known
+        }
+
     def sampling(self, kept: int) -> Sampling:
         """Say what it took to draw what is kept, warm-up included in the gradients only."""
-        tune = self._settings.tune
 
-        def column(name: str, begin: int = tune) -> NDArray[Any]:
-            return np.stack([_column(batch, name)[begin : tune + kept] for batch in self._stats])
+        def column(name: str, begin: int = self._settings.tune) -> NDArray[Any]:
+            return self._statistic(name, begin, kept)
 
         return Sampling(
             sampler=NutpieSampler.name,
             chains=self._settings.chains,
             draws=kept,
-            tune=tune,
+            tune=self._settings.tune,
             divergences=int(column("diverging").sum()),
             reached_max_treedepth=int(column("maxdepth_reached").sum()),
             tree_depth_max=int(column("depth").max(initial=0)),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+from numpy.typing import NDArray
 
 from recovery.design import Settings
 from recovery.engine.problem import CheckedProblem
@@ -91,7 +92,8 @@ class PublicDensity:
             # Interrupted, PyMC returns what it has; that is no fit.
             raise KeyboardInterrupt
         sample_s = float(posterior.attrs.get("sampling_time", elapsed))
-        return Fit(draws, _sampling(trace, settings), sample_s, max(elapsed - sample_s, 0.0))
+        compile_s = max(elapsed - sample_s, 0.0)
+        return Fit(draws, _sampling(trace, settings), sample_s, compile_s, lambda: _stats(trace))
 
 
 def _label(model: pm.Model, simulated: Simulated) -> None:
@@ -100,6 +102,12 @@ def _label(model: pm.Model, simulated: Simulated) -> None:
         values = model.coords.get(dim)
         if values is not None and len(values) != length:
             model.set_dim(dim, length, coord_values=range(length))
+
+
+def _stats(trace: Any) -> dict[str, NDArray[Any]]:
+    """Return the statistics that there is one of for each draw."""
+    kept = trace["sample_stats"]
+    return {str(name): v.values for name, v in kept.items() if v.dims == ("chain", "draw")}
 
 
 def _sampling(trace: Any, settings: Settings) -> Sampling:

@@ -10,6 +10,7 @@ every version that is supported.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +33,19 @@ from recovery.stopping import first_look, look
 
 _STARTS: Final = 11  # tries for a start of finite density: one, and the 10 retries of pm.sample
 _PRIOR_WEIGHT: Final = 10  # draws that the first mass matrix counts for, as in pm.sample
-_STATISTICS: Final = ("diverging", "reached_max_treedepth", "depth", "mean_tree_accept")
+_STATISTICS: Final = MappingProxyType(
+    {
+        "diverging": "diverging",
+        "reached_max_treedepth": "reached_max_treedepth",
+        "depth": "tree_depth",
+        "mean_tree_accept": "acceptance_rate",
+        "tree_size": "n_steps",
+        "energy": "energy",
+        "model_logp": "lp",
+        "step_size": "step_size",
+    }
+)
+"""The step's names of what it knows of a draw, and ArviZ's."""
 
 Point = dict[str, Any]
 
@@ -98,7 +111,9 @@ class NutsDensity:
                 drawn = seen.next_draws
         sample_s = time.perf_counter() - started
         kept = {name: draws[name][:, :drawn] for name in self._conditioned.recorded}
-        return Fit(kept, _sampling(chains, drawn, settings), sample_s)
+        statistics = _statistics(chains)
+        sampling = _sampling(chains, statistics, drawn, settings)
+        return Fit(kept, sampling, sample_s, stats=lambda: statistics)
 
     def _chains(self, draws: Mapping[str, Floats], settings: Settings, seed: int) -> list["_Chain"]:
         """Start the chains as `pm.sample` does: seeds, starts, then steps with one mass matrix."""
@@ -208,17 +223,23 @@ def _joint(draws: Mapping[str, Floats], drawn: int) -> Floats:
     return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=2)
 
 
-def _sampling(chains: list[_Chain], drawn: int, settings: Settings) -> Sampling:
+def _statistics(chains: list[_Chain]) -> dict[str, Floats]:
+    """Return what the steps know of each draw, by ArviZ's names, shape (chain, draw) each."""
     statistics = np.array([chain.trace.statistics for chain in chains], dtype=np.float64)
-    diverging, reached_max_treedepth, depth, acceptance = np.moveaxis(statistics, -1, 0)
+    return dict(zip(_STATISTICS.values(), np.moveaxis(statistics, -1, 0), strict=True))
+
+
+def _sampling(
+    chains: list[_Chain], statistics: Mapping[str, Floats], drawn: int, settings: Settings
+) -> Sampling:
     return Sampling(
         sampler=NAME,
         chains=settings.chains,
         draws=drawn,
         tune=settings.tune,
-        divergences=int(diverging.sum()),
-        reached_max_treedepth=int(reached_max_treedepth.sum()),
-        tree_depth_max=int(depth.max()),
-        acceptance_rate=float(acceptance.mean()),
+        divergences=int(statistics["diverging"].sum()),
+        reached_max_treedepth=int(statistics["reached_max_treedepth"].sum()),
+        tree_depth_max=int(statistics["tree_depth"].max()),
+        acceptance_rate=float(statistics["acceptance_rate"].mean()),
         gradient_evaluations=sum(chain.trace.gradient_evaluations for chain in chains),
     )
