@@ -121,7 +121,7 @@ class Bar:
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[failures]}"),
             TextColumn("{task.fields[coverage]}"),
-            console=Console(file=stream),
+            console=Console(file=lasting(stream)),
             expand=True,
         )
         self._task = self._progress.add_task(
@@ -161,7 +161,7 @@ class Lines:
 
     def __init__(self, total: int, stream: TextIO) -> None:
         self._tally = Tally(total)
-        self._stream = stream
+        self._stream = lasting(stream)
         self._last = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -205,5 +205,5 @@ def note(text: str) -> None:
 
 def reporter(total: int, stream: TextIO | None = None) -> Reporter:
     """Return a bar where the stream is a terminal, plain lines elsewhere."""
-    stream = lasting(stream or sys.stderr)
-    return Bar(total, stream) if stream.isatty() else Lines(total, stream)
+    stream = stream or sys.stderr
+    return Bar(total, stream) if lasting(stream).isatty() else Lines(total, stream)
