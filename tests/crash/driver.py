@@ -144,10 +144,26 @@ def make_sweep(order: Order, sampler: ExactSampler) -> Sweep:
     )
 
 
-def uninterrupted(out: Path, order: Order) -> Results:
-    """Run what is ordered without a pause or a kill, in this process."""
-    sweep = make_sweep(order, Sleeping())
-    return sweep.run(out, workers=1, progress=False, report=False)
+class Whole:
+    """Runs that were never interrupted, made in this process, once each.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._workshop = make_sweep(Order(""), Sleeping()).workshop
+
+    def __call__(self, order: Order) -> Results:
+        """Return what is to become of an order."""
+        out = self._folder / f"{order.seed}-{order.replicates}"
+        if not out.exists():
+            sweep = make_sweep(order, Sleeping())
+            sweep.workshop = self._workshop
+            sweep.run(out, workers=1, progress=False, report=False)
+        return Results(out)
 
 
 # --- the side that is killed ---------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crash.driver import Nursery, Order, uninterrupted
+from crash.driver import Nursery, Order, Whole
 from crash.stores import acknowledged_keys, findings, same, stored_keys
 
 from recovery import Results
@@ -31,7 +31,7 @@ def moment(numbers: random.Random) -> float:
 
 @pytest.mark.parametrize("number", range(RUNS))
 def test_acknowledged_replicates_survive_40_kills_and_the_run_ends_as_if_never_killed(
-    tmp_path: Path, nursery: Nursery, number: int
+    tmp_path: Path, nursery: Nursery, whole: Whole, number: int
 ) -> None:
     order = Order(
         out=str(tmp_path / "run"),
@@ -63,7 +63,7 @@ def test_acknowledged_replicates_survive_40_kills_and_the_run_ends_as_if_never_k
     assert len(survived) > KILLS / 4, "too few kills met a run at work"
     with nursery.run(replace(order, sampler={}, workers=2)) as run:
         assert run.wait() == 0
-    same(Results(out), uninterrupted(tmp_path / "whole", order))
+    same(Results(out), whole(order))
     # What was committed as the kill came is stored and not acknowledged; nothing is so twice.
     all_of_them = acknowledged_keys(file)
     assert len(set(all_of_them)) == len(all_of_them) <= len(stored_keys(out)) == 4 * REPLICATES
