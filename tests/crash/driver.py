@@ -30,6 +30,7 @@ from recovery import Results, Sweep
 from recovery.engine.replicate import run_replicate
 from recovery.engine.samplers import Fit, Target, sampler_by_name
 from recovery.engine.structure import Simulated
+from recovery.errors import RecoveryError
 from recovery.execution import intake
 from recovery.report import write_report
 from recovery.store import Store
@@ -100,6 +101,8 @@ class Order:
         Fields of `Sleeping`; where anything hangs, the run itself is spared.
     acknowledged : str
         File to which each key is written once `Store.append` has returned.
+    error : str
+        File for the error that ends it, whose exit code is then its own.
     mark : str
         Variable that is set in the environment of processes that it starts.
     file_size : int
@@ -116,6 +119,7 @@ class Order:
     gather_s: float = 0.0
     sampler: dict[str, Any] = field(default_factory=dict)
     acknowledged: str = ""
+    error: str = ""
     mark: str = ""
     file_size: int = 0
 
@@ -175,16 +179,18 @@ def main() -> None:
     compiled()
     print(json.dumps(threading.active_count()), flush=True)
     for text in sys.stdin:
-        order = Order(**json.loads(text))
+        fields = json.loads(text)
+        if "wait" in fields:
+            _, status = os.waitpid(fields["wait"], 0)
+            print(os.waitstatus_to_exitcode(status), flush=True)
+            continue
         pid = os.fork()
         if pid == 0:
             os.setpgid(0, 0)
-            follow(order)
-        with contextlib.suppress(OSError):  # it may have done so, and ended, already
+            follow(Order(**fields))
+        with contextlib.suppress(OSError):  # it may have done so already
             os.setpgid(pid, pid)
         print(pid, flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 def describe_once() -> None:
@@ -213,6 +219,9 @@ def follow(order: Order) -> NoReturn:
         code = act(order)
     except KeyboardInterrupt:
         code = recovery.cli.INTERRUPTED
+    except RecoveryError as error:
+        code = error.exit_code
+        Path(order.error).write_text(f"{type(error).__name__}: {error}\n")
     except BaseException:
         traceback.print_exc()
     finally:
@@ -270,7 +279,7 @@ def acknowledge(file: str) -> None:
 
 
 class Nursery:
-    """The process that runs are forked of, one at a time; a context manager."""
+    """The process that runs are forked of; a context manager."""
 
     def __init__(self) -> None:
         code = (
@@ -295,14 +304,17 @@ class Nursery:
     @contextlib.contextmanager
     def run(self, order: Order) -> Iterator["Run"]:
         """Start a run; it is killed at the end of the block, if it is still there."""
-        assert self._process.stdin is not None
-        print(json.dumps(asdict(order)), file=self._process.stdin, flush=True)
-        run = Run(self._answer(), self)
+        run = Run(self.ask(asdict(order)), self)
         try:
             yield run
         finally:
             run.kill()
             run.wait()
+
+    def ask(self, fields: dict[str, Any]) -> int:
+        assert self._process.stdin is not None
+        print(json.dumps(fields), file=self._process.stdin, flush=True)
+        return self._answer()
 
     def _answer(self) -> int:
         assert self._process.stdout is not None
@@ -332,5 +344,5 @@ class Run:
     def wait(self) -> int:
         """Wait for its end; return its exit code, or minus the number of the signal."""
         if self._code is None:
-            self._code = self._nursery._answer()
+            self._code = self._nursery.ask({"wait": self.pid})
         return self._code
