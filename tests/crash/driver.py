@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import cloudpickle
+from crash import waiting
 
 import recovery.cli
 import recovery.engine.workshop
@@ -39,8 +40,9 @@ from recovery.testing import ExactDensity, ExactSampler, line
 TESTS = Path(__file__).parents[1]
 LEVELS = {"trials": [5, 9]}
 
-# Other processes cannot import this module by its name.
+# Other processes cannot import these modules by their names.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
+cloudpickle.register_pickle_by_value(waiting)
 
 
 @dataclass
@@ -56,14 +58,17 @@ class Sleeping(ExactSampler):
     hangs : str
         If given, a file: while it is there, fits in any process but one keep the interpreter to
         themselves and answer nobody.
+    company : str
+        If given, a file: fits in the one process wait until one elsewhere has made it.
     spared : int
-        The process where nothing hangs.
+        The one process: of the run itself.
     """
 
     least_s: float = 0.0
     most_s: float = 0.0
     counted: str = field(default="", repr=False)
     hangs: str = field(default="", repr=False)
+    company: str = field(default="", repr=False)
     spared: int = 0
 
     def compile(self, target: Target, simulated: Simulated) -> "SleepingDensity":
@@ -76,8 +81,13 @@ class SleepingDensity(ExactDensity):
         if sampler.counted:
             with Path(sampler.counted).open("a") as stream:
                 stream.write(f"{os.getpid()} {seed}\n")
-        if sampler.hangs and os.getpid() != sampler.spared and Path(sampler.hangs).exists():
+        elsewhere = os.getpid() != sampler.spared
+        if elsewhere and sampler.hangs and Path(sampler.hangs).exists():
             ctypes.PyDLL(None).sleep(600)
+        if elsewhere and sampler.company:
+            Path(sampler.company).touch()
+        if sampler.company:
+            assert waiting.until(Path(sampler.company).exists)
         time.sleep(sampler.least_s + (seed % 1000) / 1000 * (sampler.most_s - sampler.least_s))
         return super().fit(simulated, settings, seed)
 

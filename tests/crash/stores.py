@@ -45,6 +45,15 @@ def findings(out: Path) -> list[str]:
         return []
 
 
+def posteriors(out: Path) -> list[tuple[object, ...]]:
+    """Return what is kept of each posterior beside its estimates."""
+    with closing(sqlite3.connect(f"{(out / FILE).as_uri()}?mode=ro", uri=True)) as raw:
+        return raw.execute(
+            'SELECT digest, seed, "index", quantiles, kept_draws FROM posteriors '
+            "JOIN replicates ON id = replicate JOIN cells c ON position = cell ORDER BY 1, 2, 3"
+        ).fetchall()
+
+
 def same(found: Results, expected: Results) -> None:
     """Assert that two runs differ in their times alone."""
     for one, two in (
@@ -54,3 +63,4 @@ def same(found: Results, expected: Results) -> None:
         (found.priors, expected.priors),
     ):
         pd.testing.assert_frame_equal(one, two, check_exact=True)
+    assert posteriors(found.folder) == posteriors(expected.folder)

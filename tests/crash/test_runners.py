@@ -34,7 +34,7 @@ def order(tmp_path: Path, seconds: float = 0.0, name: str = "0") -> Order:
 def test_the_second_runner_of_a_store_is_told_who_holds_it_and_exits_2(
     tmp_path: Path, nursery: Nursery, whole: Whole
 ) -> None:
-    first, second = order(tmp_path, 0.1, "first"), order(tmp_path, 0.0, "second")
+    first, second = order(tmp_path, 0.05, "first"), order(tmp_path, 0.0, "second")
     with nursery.run(first) as holder:
         assert until(lambda: bool(acknowledged_keys(Path(first.acknowledged))))
         with nursery.run(second) as refused:
@@ -90,8 +90,9 @@ def test_a_complete_run_fits_nothing(tmp_path: Path, nursery: Nursery) -> None:
         assert len(counted(tmp_path / f"counted-{name}")) == fits
 
 
-@pytest.mark.parametrize("threads", [True, False])
-@pytest.mark.parametrize("hangs", [False, True], ids=["sleeping", "hanging in compiled code"])
+@pytest.mark.parametrize(
+    ("threads", "hangs"), [(True, False), (False, True)], ids=["sleeping", "hanging in C"]
+)
 def test_no_worker_outlives_a_killed_runner_and_the_next_one_is_unaffected(
     tmp_path: Path, nursery: Nursery, whole: Whole, threads: bool, hangs: bool
 ) -> None:
