@@ -2,16 +2,19 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from crash.driver import TESTS, Nursery, Order, Whole
-from crash.stores import acknowledged_keys, findings, same, stored_keys
+from crash.stores import FILE, acknowledged_keys, findings, same, stored_keys
 from crash.waiting import counted, marked, until
 
 from recovery import Results
@@ -130,29 +133,39 @@ entry()
 """
 
 
-def command(tmp_path: Path, seconds: float) -> "subprocess.Popen[str]":
+@contextmanager
+def started(tmp_path: Path, *words: str) -> "Iterator[subprocess.Popen[str]]":
+    """Start Python in a group of its own, which is killed at the end of the block."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(TESTS.parent)},
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def command(tmp_path: Path, seconds: float) -> "AbstractContextManager[subprocess.Popen[str]]":
     """Start ``recovery run`` with a sleeping sampler."""
     scenario = tmp_path / "scenario.py"
     scenario.write_text(SCENARIO)
     words = "--sampler exact --replicates 50 --draws 50 --workers 2 --processes 1".split()
     code = CLI.format(tests=str(TESTS), seconds=seconds, counted=str(tmp_path / "counted"))
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-W", "ignore", "-c", code, "run", str(scenario)),
-            *(*words, "--out", str(tmp_path / "run")),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    return started(tmp_path, "-c", code, "run", str(scenario), *words, "--out", "run")
 
 
 def test_the_command_line_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    process = command(tmp_path, 0.2)
-    assert until(lambda: len(counted(tmp_path / "counted")) > 4)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    with command(tmp_path, 0.2) as process:
+        assert until(lambda: len(counted(tmp_path / "counted")) > 4)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == INTERRUPTED, err
     assert "stopping once what is under way is done; again to stop at once" in err
     assert "Traceback" not in err
@@ -160,19 +173,108 @@ def test_the_command_line_ends_with_130_and_the_same_command_goes_on(tmp_path: P
     kept = len(stored_keys(tmp_path / "run"))
     assert kept == len(counted(tmp_path / "counted"))
     assert 4 < kept < 50
-    process = command(tmp_path, 0.0)
-    _, err = process.communicate(timeout=120)
+    with command(tmp_path, 0.0) as process:
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert len(counted(tmp_path / "counted")) == len(stored_keys(tmp_path / "run")) == 50
 
 
 def test_a_second_signal_ends_the_command_line_at_once(tmp_path: Path) -> None:
-    process = command(tmp_path, 120.0)
-    assert until(lambda: len(counted(tmp_path / "counted")) == 2)
-    for _ in range(2):
-        os.killpg(process.pid, signal.SIGINT)
-        time.sleep(0.5)
-    _, err = process.communicate(timeout=SOON_S)
+    with command(tmp_path, 120.0) as process:
+        assert until(lambda: len(counted(tmp_path / "counted")) == 2)
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.5)
+        _, err = process.communicate(timeout=SOON_S)
     assert process.returncode == INTERRUPTED, err
     assert "Traceback" not in err
     assert findings(tmp_path / "run") == []
+
+
+DISCRETE = """
+import pymc as pm
+from recovery import Problem, scenario
+
+@scenario
+def discrete():
+    with pm.Model() as model:
+        count = pm.Poisson("count", 5.0)
+        shift = pm.Normal("shift")
+        pm.Normal("y", count + shift, 1.0, shape=20)
+    return Problem(model, observed="y")
+"""
+
+
+def real_command(
+    tmp_path: Path, out: str, *words: str
+) -> "AbstractContextManager[subprocess.Popen[str]]":
+    (tmp_path / "discrete.py").write_text(DISCRETE)
+    options = ("--truth", "prior", "--workers", "2", "--out", out)
+    return started(tmp_path, "-m", "recovery", "run", *words, *options)
+
+
+def done(out: Path) -> int:
+    """Return how many replicates a store has, which may not be there yet."""
+    try:
+        return len(stored_keys(out))
+    except sqlite3.Error:
+        return 0
+
+
+def fits_are_whole(results: Results) -> bool:
+    """Say whether every complete fit has all the draws that were asked for."""
+    (settings,) = results.settings
+    ok = results.replicates.query("status == 'ok'")
+    sizes = [settings["chains"], settings["draws"]]
+    return len(ok) > 0 and bool((ok[["chains", "draws"]] == sizes).all(axis=None))
+
+
+REAL = {
+    "nutpie": ("plants", "--draws", "20000", "--tune", "500", "--replicates", "12"),
+    "pymc": ("plants", "--sampler", "pymc", "--draws", "2000", "--replicates", "6"),
+    # What nutpie cannot sample goes through the public `pm.sample`.
+    "pm.sample": ("discrete.py", "--draws", "3000", "--replicates", "6"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("sampler", REAL)
+def test_no_short_trace_of_an_interrupted_sampler_is_taken_for_a_fit(
+    tmp_path: Path, sampler: str, number: signal.Signals
+) -> None:
+    out, words = tmp_path / "run", REAL[sampler]
+    with real_command(tmp_path, "run", *words) as process:
+        assert until(lambda: done(out) > 0, 120)
+        time.sleep(0.05)
+        os.killpg(process.pid, number)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == INTERRUPTED, err
+    assert findings(out) == []
+    results = Results(out)
+    assert fits_are_whole(results)
+    assert len(results.replicates) < int(words[-1]), "it was over before it was interrupted"
+    for folder in ("run", "whole"):
+        with real_command(tmp_path, folder, *words) as process:
+            _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    assert fits_are_whole(Results(out))
+    same(Results(out), Results(tmp_path / "whole"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
+def test_a_second_signal_does_not_wait_for_real_samplers(tmp_path: Path, sampler: str) -> None:
+    words = ["plants", "--sampler", sampler, "--draws", "100000", "--replicates", "4"]
+    out = tmp_path / "run"
+    with real_command(tmp_path, "run", *words) as process:
+        assert until(lambda: (out / FILE).exists(), 120)
+        time.sleep(15)  # to compile, and begin to sample
+        began = time.monotonic()
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.5)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED, err
+    assert time.monotonic() - began < SOON_S
+    assert findings(out) == []
