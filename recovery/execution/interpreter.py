@@ -90,6 +90,8 @@ class Interpreter:
             ],
             stdin=subprocess.DEVNULL,
             pass_fds=fds,
+            # Ctrl-C reaches the runner's group; what it means for a worker is the runner's to say.
+            process_group=0,
         )
         theirs.close()
         try:
