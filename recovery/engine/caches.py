@@ -1,55 +1,45 @@
-"""Caches of compiled code on disk, and what to do when a file in one of them is damaged."""
+"""Caches of compiled code on disk: what to do when a file in one of them is damaged."""
 
-import os
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Final
 
-# What reads and writes these caches, by the end of its file's name.
-_NUMBA = (os.path.join("numba", "core", "caching.py"), os.path.join("link", "numba", "cache.py"))
-_PYTENSOR = tuple(
-    os.path.join("pytensor", "link", "c", name) for name in ("cmodule.py", "lazylinker_c.py")
-)
-_OF_THE_CODE = ("CompileError", "NotImplementedError", "MissingGXX")
+import pytensor
+
+_NUMBA: Final = ("numba/core/caching.py", "pytensor/link/numba/cache.py")
+_PYTENSOR: Final = ("pytensor/link/c/cmodule.py", "pytensor/link/c/lazylinker_c.py")
+_OF_THE_CODE: Final = ("CompileError", "NotImplementedError", "MissingGXX")
 
 
-def damaged_cache(error: BaseException) -> str:
-    """Return what to do if an exception comes from a cache of compiled code, else nothing.
+def advice(error: BaseException) -> str:
+    """Return what to do about an exception of a cache of compiled code; empty for any other.
 
-    A file cut short, by a full disk or a kill, is met again by every later fit.
+    A file that a full disk or a kill cut short is met again by every later fit.
     """
     if type(error).__name__ in _OF_THE_CODE:
         return ""
-    for frame, _ in _frames(error):
-        place, folder = frame.f_code.co_filename, None
-        if place.endswith(_NUMBA):
-            own = getattr(frame.f_locals.get("self"), "_cache_path", None)
-            folder, way = own or _compiledir(), "NUMBA_CACHE_DIR=FOLDER"
-        elif place.endswith(_PYTENSOR) or _inside(place, _compiledir()):
-            folder, way = _compiledir(), "PYTENSOR_FLAGS=base_compiledir=FOLDER"
-        if folder:
-            return (
-                f"the cache of compiled code in {folder} seems to be damaged; remove that folder, "
-                f"or set {way} to use another"
-            )
+    ours = Path(pytensor.config.compiledir)
+    for frame in _frames(error):
+        place = Path(frame.f_code.co_filename)
+        if place.as_posix().endswith(_NUMBA):
+            folder = Path(getattr(frame.f_locals.get("self"), "_cache_path", ours))
+        elif place.as_posix().endswith(_PYTENSOR) or ours in place.parents:
+            folder = ours
+        else:
+            continue
+        inside = folder == ours or ours in folder.parents
+        other = "PYTENSOR_FLAGS=base_compiledir=FOLDER" if inside else "NUMBA_CACHE_DIR=FOLDER"
+        return f"; damaged cache of compiled code: remove {folder}, or set {other} to use another"
     return ""
 
 
-def _frames(error: BaseException) -> Iterator[tuple[Any, int]]:
+def _frames(error: BaseException) -> Iterator[FrameType]:
     seen: set[int] = set()
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
         seen.add(id(one))
-        yield from traceback.walk_tb(one.__traceback__)
+        for frame, _ in traceback.walk_tb(one.__traceback__):
+            yield frame
         one = one.__cause__
-
-
-def _compiledir() -> str:
-    import pytensor
-
-    return str(pytensor.config.compiledir)
-
-
-def _inside(place: str, folder: str) -> bool:
-    return Path(folder) in Path(place).parents

@@ -12,7 +12,6 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pandas as pd
-import pymc as pm
 import pytest
 
 from recovery import Problem, Results, Scenario, Sweep, scenario

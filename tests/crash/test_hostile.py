@@ -249,7 +249,9 @@ def mine(label: str = "x"):
 """
 
 
-@pytest.mark.parametrize("name", ["<script>.py", "=1+1.py", "-x.py", "a b;$(x)`y`.py", "\x1b[2J.py"])
+@pytest.mark.parametrize(
+    "name", ["<script>.py", "=1+1.py", "-x.py", "a b;$(x)`y`.py", "\x1b[2J.py"]
+)
 def test_a_file_of_any_name_is_run_and_named_in_text(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
