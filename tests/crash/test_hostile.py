@@ -1,4 +1,4 @@
-"""Names, levels and messages that try to be more than text, through a whole sweep and its report."""
+"""Names, levels and messages that try to be more than text, through a whole sweep."""
 
 import csv
 import io
