@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.design import Purpose, Replicate
+from recovery.engine.caches import advice
 from recovery.engine.estimate import Joint, estimate, failures_of, pooled
 from recovery.engine.prediction import Prediction
 from recovery.engine.samplers import Fit
@@ -117,7 +118,8 @@ def run_replicate(
         raise
     except BaseException as error:
         # BaseException: a panic inside a compiled sampler is not an Exception.
-        failure = Failure(clock.stage, said(error)[:ERROR_LENGTH], _traceback(error))
+        text = said(error) + advice(error)
+        failure = Failure(clock.stage, text[:ERROR_LENGTH], _traceback(error))
         return _record(
             replicate,
             Status.FAILED,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.design import Cell, TruthMode, canonical
+from recovery.engine.caches import advice
 from recovery.engine.check import (
     check_drawn,
     check_mode,
@@ -27,7 +28,13 @@ from recovery.engine.problem import CheckedProblem, check_problem
 from recovery.engine.quantities import Quantities
 from recovery.engine.samplers import Density, Sampler, Target, sampler_by_name
 from recovery.engine.structure import Simulated, Structure, set_values
-from recovery.errors import LevelError, ProblemError, RecoveryError, UserCodeError
+from recovery.errors import (
+    LevelError,
+    ProblemError,
+    RecoveryError,
+    SettingsError,
+    UserCodeError,
+)
 from recovery.inert import said
 from recovery.loading import user_traceback
 from recovery.record import Compilation
@@ -286,6 +293,10 @@ class Workshop:
         except RecoveryError:
             raise
         except Exception as error:
+            if way_out := advice(error):
+                raise SettingsError(
+                    f"{self.scenario.name}: {said(error)[:300]}{way_out}"
+                ) from error
             text = said(error).partition("Apply node")[0].strip()
             raise ProblemError(
                 f"{self.scenario.name} {cell.label}: cannot be simulated "
