@@ -37,7 +37,11 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
         If the store cannot be read.
     """
     file = folder / FILE_NAME
-    if not file.is_file():
+    try:
+        there = file.is_file()
+    except OSError:  # a name that is too long, or a folder that may not be entered
+        there = False
+    if not there:
         raise NotAStore(
             f"{folder}: no results.sqlite here; give the folder of a run, or make one with "
             "recovery run SCENARIO --out FOLDER"
@@ -250,8 +254,13 @@ def writable_folder(folder: Path) -> None:
     if "\0" in str(folder):
         raise OutputError("a folder's name cannot hold a NUL character; give another --out")
     nearest = folder
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
+    try:
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+    except OSError as error:
+        raise OutputError(
+            f"a folder's name cannot be used ({error.strerror}); give another --out"
+        ) from error
     if not nearest.is_dir():
         raise OutputError(f"{nearest}: is a file, not a folder; give another --out")
     if not os.access(nearest, os.W_OK | os.X_OK):

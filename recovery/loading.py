@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from recovery.errors import ScenarioError, UserCodeError
+from recovery.inert import message
 from recovery.scenario import Scenario
 
 _BUNDLED = Path(__file__).parent / "scenarios"
@@ -112,10 +113,10 @@ def _execute(file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except ScenarioError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserCodeError(
-            f"{file.name}: raised {type(error).__name__} when it was loaded: {error}",
+            f"{file.name}: raised {type(error).__name__} when it was loaded: {message(error)}",
             user_traceback(error, str(file)),
         ) from error
     return module

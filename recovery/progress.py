@@ -1,6 +1,5 @@
 """What a person sees while a run goes on: a bar on a terminal, else a plain line now and then."""
 
-import contextlib
 import sys
 import time
 from typing import Protocol, Self, TextIO
@@ -16,7 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from recovery.inert import plain
 from recovery.record import FITTED, Record, Status
+from recovery.streams import lasting
 
 _LINE_EVERY_S = 10.0
 
@@ -120,7 +121,7 @@ class Bar:
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[failures]}"),
             TextColumn("{task.fields[coverage]}"),
-            console=Console(file=stream),
+            console=Console(file=lasting(stream)),
             expand=True,
         )
         self._task = self._progress.add_task(
@@ -160,7 +161,7 @@ class Lines:
 
     def __init__(self, total: int, stream: TextIO) -> None:
         self._tally = Tally(total)
-        self._stream = stream
+        self._stream = lasting(stream)
         self._last = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -194,18 +195,15 @@ class Lines:
         return ", ".join(parts)
 
     def _say(self, line: str) -> None:
-        # A closed stream must not end a run.
-        with contextlib.suppress(OSError, ValueError):
-            print(line, file=self._stream, flush=True)
+        print(line, file=self._stream, flush=True)
 
 
 def note(text: str) -> None:
     """Say a line beside the progress, on standard error."""
-    with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+    print(plain(text), file=lasting(sys.stderr), flush=True)
 
 
 def reporter(total: int, stream: TextIO | None = None) -> Reporter:
     """Return a bar where the stream is a terminal, plain lines elsewhere."""
     stream = stream or sys.stderr
-    return Bar(total, stream) if stream.isatty() else Lines(total, stream)
+    return Bar(total, stream) if lasting(stream).isatty() else Lines(total, stream)

@@ -42,8 +42,8 @@ def print_status(folder: Path, console: Console | None = None) -> None:
     left = planned - done
     console.print(
         Text(
-            f"{folder}: {identity.get('scenario')}, {len(cells)} cells, {done} of {planned} "
-            f"replicates done, {failed} failed, {left} left"
+            f"{plain(folder)}: {plain(identity.get('scenario'))}, {len(cells)} cells, "
+            f"{done} of {planned} replicates done, {failed} failed, {left} left"
         ),
         soft_wrap=True,
     )

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "recovery"
 LAYERS = [
     "errors",
     "inert",
+    "streams",
     "importing",
     "shares",
     "measures",
@@ -79,6 +80,8 @@ HEAVY = {"pymc", "pytensor", "nutpie", "arviz"}
 # What these import at once decides how soon the command line answers.
 LIGHT = {
     "errors",
+    "inert",
+    "streams",
     "importing",
     "scenario",
     "loading",

@@ -17,6 +17,7 @@ from crash.hazards import Hazardous
 
 from recovery import Problem, Results, Sweep, scenario
 from recovery.cli import main
+from recovery.design import Replicate
 from recovery.errors import OutputError, ScenarioError, StoreConflict, UsageError
 from recovery.replay import Replay, replay
 from recovery.testing import ExactSampler, line
@@ -120,11 +121,9 @@ def test_a_failure_is_the_same_if_stage_and_error_are(run_line: Run, out: Path) 
 
 
 def test_what_crashed_crashes_again_in_a_process_of_its_own(tmp_path: Path) -> None:
-    sweep = Sweep(line, sampler=Hazardous(), draws=50, replicates=1)
-    from recovery.design import Replicate
-
-    seeds = (Replicate(sweep.design.cells[0], 42, 0).sampler_seed,)
-    sampler = Hazardous(hazard="segfault", seeds=seeds, threads=False)
+    (cell,) = Sweep(line, sampler=Hazardous()).design.cells
+    seed = Replicate(cell, 42, 0).sampler_seed
+    sampler = Hazardous(hazards={seed: "segfault"}, threads=False)
     results = Sweep(line, sampler=sampler, draws=50, replicates=1).run(
         tmp_path, workers=1, progress=False, report=False
     )

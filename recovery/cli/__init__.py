@@ -13,6 +13,7 @@ from recovery.cli.told import told
 from recovery.cli.words import whole
 from recovery.errors import RecoveryError, StoreDamaged, UsageError, UserCodeError
 from recovery.inert import plain
+from recovery.streams import keep_streams, settle_streams
 
 INTERRUPTED = 130
 
@@ -138,7 +139,7 @@ def main(words: Sequence[str] | None = None) -> int:
         options.words = words
         code: int = options.call(options)
     except UserCodeError as error:
-        print(f"{error.traceback_text}\n{_line(error)}", file=sys.stderr)
+        print(f"{plain(error.traceback_text, lines=True)}\n{_line(error)}", file=sys.stderr)
         return error.exit_code
     except RecoveryError as error:
         print(_line(error), file=sys.stderr)
@@ -157,11 +158,14 @@ def _line(error: RecoveryError) -> str:
 
 def entry() -> NoReturn:
     """Run as the command ``recovery``."""
-    code = 0
+    keep_streams()
     try:
         code = main()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has gone; there is nobody left to tell.
-        sys.stderr.close()
+    finally:
+        lost = settle_streams()
+    # Whoever closes a pipe has read enough; a full disk is another matter.
+    if lost is not None and not isinstance(lost, BrokenPipeError):
+        print(f"recovery: standard output could not be written: {lost.strerror}", file=sys.stderr)
+        # What a run is for is its store.
+        code = code or int(sys.argv[1:2] != ["run"])
     sys.exit(code)

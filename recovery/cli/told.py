@@ -10,7 +10,7 @@ def told(results: Any) -> int:
     """Say what the store holds, and why fits failed if any did."""
     failed = Counter((stage, error) for stage, error, _ in results.columns.failures.values())
     count, total = sum(failed.values()), len(results.columns)
-    print(f"{total} replicates, {count} failed: {results.folder / 'report.html'}")
+    print(f"{total} replicates, {count} failed: {plain(results.folder / 'report.html')}")
     lost = results.quantity_failures.groupby("quantity", sort=False)["n"].sum()
     for quantity, times in lost.items():
         print(f"test quantity {plain(quantity)} failed in {times} complete fits; see the report")

@@ -9,6 +9,7 @@ from recovery.engine.problem import Arrays, CheckedProblem
 from recovery.engine.quantities import expanded_names, unknown_source
 from recovery.engine.structure import Structure
 from recovery.errors import ProblemError
+from recovery.inert import encodable
 from recovery.record import BUILT_IN, JOINT
 
 
@@ -50,6 +51,10 @@ def check_quantities(problem: CheckedProblem) -> None:
     for name, source in problem.quantities.items():
         if not isinstance(name, str) or not name.strip():
             raise ProblemError(f"{problem.where}: quantities: {name!r} is no name; give some text")
+        if encodable(name) != name:
+            raise ProblemError(
+                f"{problem.where}: quantities: {name!r} cannot be written; give whole characters"
+            )
         if name.removesuffix(JOINT) in BUILT_IN or name in problem.recorded:
             raise ProblemError(
                 f"{problem.where}: quantities: {name!r} is tested already under that name; give "

@@ -17,6 +17,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recovery.engine.graph import same_graph
 from recovery.errors import UserCodeError
+from recovery.inert import said
 from recovery.loading import user_traceback
 
 Array = NDArray[Any]
@@ -101,7 +102,7 @@ class Covariates:
             except Exception as error:
                 file = getattr(getattr(function, "__code__", None), "co_filename", None)
                 raise UserCodeError(
-                    f"the function for {name!r} raised {type(error).__name__}: {error}",
+                    f"the function for {name!r} raised {said(error)}",
                     user_traceback(error, file),
                 ) from error
         return drawn

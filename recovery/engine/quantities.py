@@ -15,6 +15,7 @@ import numpy as np
 from recovery.engine.densities import LogDensities, LogDensity
 from recovery.engine.problem import Arrays, CheckedProblem
 from recovery.engine.structure import Simulated
+from recovery.inert import said
 from recovery.record import BUILT_IN, JOINT, Floats
 from recovery.scenario import LOG_LIKELIHOOD, LOG_POSTERIOR, LOG_PRIOR
 
@@ -215,8 +216,7 @@ def _evaluated(name: str, compute: _Compute, draws: _Rows, truth: _Rows | None) 
             values = _checked(compute(draws), draws.n, "the draws")
             at_truth = np.nan if truth is None else _checked(compute(truth), 1, "the truth")[0]
     except Exception as error:
-        text = " ".join(str(error).split())
-        return Evaluated(name, np.nan, lost, f"{type(error).__name__}: {text}"[:_ERROR_LENGTH])
+        return Evaluated(name, np.nan, lost, said(error)[:_ERROR_LENGTH])
     return Evaluated(name, float(at_truth), values)
 
 

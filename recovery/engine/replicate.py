@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.design import Purpose, Replicate
+from recovery.engine.caches import advice
 from recovery.engine.estimate import Joint, estimate, failures_of, pooled
 from recovery.engine.prediction import Prediction
 from recovery.engine.samplers import Fit
 from recovery.engine.structure import Simulated
 from recovery.engine.workshop import Prepared, Workshop
+from recovery.inert import encodable, said
 from recovery.record import (
     ERROR_LENGTH,
     TRACEBACK_LENGTH,
@@ -116,7 +118,8 @@ def run_replicate(
         raise
     except BaseException as error:
         # BaseException: a panic inside a compiled sampler is not an Exception.
-        failure = Failure(clock.stage, _one_line(error), _traceback(error))
+        text = said(error) + advice(error)
+        failure = Failure(clock.stage, text[:ERROR_LENGTH], _traceback(error))
         return _record(
             replicate,
             Status.FAILED,
@@ -142,7 +145,7 @@ def run_replicate(
 
 def warm_up(replicate: Replicate, workshop: Workshop) -> None:
     """Compile all that a replicate needs, without fitting it; a failure shows when it is run."""
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(BaseException):
         prepared = workshop.prepare(replicate.cell)
         sampler = workshop.sampler_for(replicate.cell, prepared.problem)
         workshop.density(prepared, sampler, simulate(replicate, prepared))
@@ -199,18 +202,11 @@ def _record(replicate: Replicate, status: Status, **values: Any) -> Record:
     )
 
 
-def _one_line(error: BaseException) -> str:
-    try:
-        # A panic in compiled code brings pages of native frames along.
-        text = " ".join(str(error).partition("Stack backtrace")[0].split())
-    except Exception:  # the user's own exception may be unable to say what it is
-        text = "(no message)"
-    return f"{type(error).__name__}: {text}"[:ERROR_LENGTH]
-
-
 def _traceback(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(error))
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         text = f"{type(error).__name__} (its traceback could not be formatted)"
-    return shortened(text, TRACEBACK_LENGTH)
+    return shortened(encodable(text), TRACEBACK_LENGTH)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.design import Cell, TruthMode, canonical
+from recovery.engine.caches import advice
 from recovery.engine.check import (
     check_drawn,
     check_mode,
@@ -27,7 +28,14 @@ from recovery.engine.problem import CheckedProblem, check_problem
 from recovery.engine.quantities import Quantities
 from recovery.engine.samplers import Density, Sampler, Target, sampler_by_name
 from recovery.engine.structure import Simulated, Structure, set_values
-from recovery.errors import LevelError, ProblemError, RecoveryError, UserCodeError
+from recovery.errors import (
+    LevelError,
+    ProblemError,
+    RecoveryError,
+    SettingsError,
+    UserCodeError,
+)
+from recovery.inert import said
 from recovery.loading import user_traceback
 from recovery.record import Compilation
 from recovery.scenario import Level, Problem, Scenario
@@ -180,17 +188,17 @@ class Workshop:
             return self.scenario.function(**arguments)
         except RecoveryError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A size or scale of zero or less is the user's input, not a fault of their code.
             for name, level in levels.items():
                 if isinstance(level, int | float) and level <= 0 and _positive(axes[name].default):
                     raise LevelError(
                         f"axis {name}: level {level} gives no model "
-                        f"({type(error).__name__}: {error}); give levels above 0"
+                        f"({said(error)}); give levels above 0"
                     ) from error
             file = getattr(getattr(self.scenario.function, "__code__", None), "co_filename", None)
             raise UserCodeError(
-                f"{where}: the scenario raised {type(error).__name__}: {error}",
+                f"{where}: the scenario raised {said(error)}",
                 user_traceback(error, file),
             ) from error
 
@@ -285,10 +293,14 @@ class Workshop:
         except RecoveryError:
             raise
         except Exception as error:
-            text = " ".join(str(error).partition("Apply node")[0].split())
+            if way_out := advice(error):
+                raise SettingsError(
+                    f"{self.scenario.name}: {said(error)[:300]}{way_out}"
+                ) from error
+            text = said(error).partition("Apply node")[0].strip()
             raise ProblemError(
                 f"{self.scenario.name} {cell.label}: cannot be simulated "
-                f"({type(error).__name__}: {text[:300]}); change the model, or its truth"
+                f"({text[:300]}); change the model, or its truth"
             ) from error
         return prepared
 

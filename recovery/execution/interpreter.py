@@ -21,10 +21,14 @@ from recovery.errors import WorkerDied
 from recovery.execution.served import DUMP, READY, Equipment
 from recovery.scenario import Scenario
 
-_START: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from recovery.execution.served import serve; serve(*map(int, sys.argv[2:]))"
-)
+_START: Final = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from recovery.importing import uncollected
+with uncollected():
+    from recovery.execution.served import serve
+serve(*map(int, sys.argv[2:]))
+"""
 _END_S: Final = 1.0  # for a process to end by itself once asked
 _DUMP_S: Final = 0.3  # for a traceback of all threads to be written
 _DUMP_LENGTH: Final = 20_000
@@ -86,6 +90,8 @@ class Interpreter:
             ],
             stdin=subprocess.DEVNULL,
             pass_fds=fds,
+            # Ctrl-C reaches the runner's group; what it means for a worker is the runner's to say.
+            process_group=0,
         )
         theirs.close()
         try:

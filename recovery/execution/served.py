@@ -22,6 +22,7 @@ from recovery.engine.replicate import run_replicate, warm_up
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Workshop
 from recovery.scenario import Scenario
+from recovery.streams import keep_streams
 
 READY: Final = "ready"
 DUMP: Final = signal.SIGUSR1
@@ -54,8 +55,7 @@ def serve(fd: int, dump_fd: int, parent: int, threads: int, stages: int) -> None
     threads, stages : int
     """
     _die_with(parent)
-    # Ctrl-C reaches the whole process group; only the runner decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_streams()  # what a scenario prints has no reader, perhaps
     faulthandler.enable(dump_fd, all_threads=True)
     faulthandler.register(DUMP, dump_fd, all_threads=True)
     for inherited in (fd, dump_fd):

@@ -5,6 +5,7 @@ import re
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from recovery.inert import plain
 from recovery.report.document import Figure, Report
 
 _DOI = re.compile(r"\bdoi:(10\.\d{4,9}/[\w.()/:;-]*\w)")
@@ -22,7 +23,9 @@ def to_html(report: Report) -> str:
     )
     environment.filters["linked"] = linked
     environment.filters["drawn"] = _drawn
-    return environment.get_template("report.html.j2").render(report=report)
+    page = environment.get_template("report.html.j2").render(report=report)
+    # Each text was made plain where it was taken; one that was forgotten ends here.
+    return plain(page, lines=True)
 
 
 def linked(text: str) -> Markup:

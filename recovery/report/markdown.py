@@ -4,6 +4,7 @@ import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from recovery.inert import plain
 from recovery.report.document import Report
 
 ROWS_SHOWN = 60
@@ -22,7 +23,7 @@ def to_markdown(report: Report) -> str:
     )
     environment.filters["md"] = escaped
     template = environment.get_template("report.md.j2")
-    return template.render(report=report, rows_shown=ROWS_SHOWN)
+    return plain(template.render(report=report, rows_shown=ROWS_SHOWN), lines=True)
 
 
 def escaped(text: str) -> str:

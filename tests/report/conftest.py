@@ -28,6 +28,14 @@ from recovery.results import Results
 from recovery.store import Store
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
+SETTINGS = {
+    "sampler": "exact",
+    "draws": 500,
+    "tune": 500,
+    "chains": 4,
+    "target_accept": 0.8,
+    "ess": 0,
+}
 
 
 @dataclass
@@ -65,7 +73,7 @@ class Run:
                 "digest": f"{mode}{i}",
                 "levels": levels,
                 "truth_mode": mode,
-                "settings": dict(self.cell_settings),
+                "settings": SETTINGS | dict(self.cell_settings),
                 "problem": {
                     "model": dict.fromkeys(self.parameters, "free Normal"),
                     "covariates": {"x": "1"},

@@ -159,6 +159,13 @@ def test_one_fit_of_one_cell_makes_a_report(make):
     assert "n/a" in page(results).text
 
 
+def test_cells_not_begun_all_failed_and_with_one_fit_stand_in_one_report(make):
+    results = make(replicates=[0, 1, 2, 4], failed=lambda i: "E: first" if i == 0 else None)
+    assert results.diagnostics()["n_ok"].tolist() == [0, 0, 1, 3]
+    write_report(results)
+    assert "3 of 7 replicates failed" in page(results).text
+
+
 def test_failures_are_counted_and_shown_with_their_traceback_as_text(make, two_figures):
     results = make(
         failed=lambda i: "ValueError: <b>bad</b>" if i < 3 else "OSError: disk" if i < 4 else None,

@@ -8,6 +8,7 @@ from typing import Final
 from recovery.engine.samplers.base import Density, Fit, Sampler, Target
 from recovery.errors import SettingsError
 from recovery.importing import uncollected
+from recovery.inert import message
 
 __all__ = ["Density", "Fit", "SAMPLERS", "Sampler", "Target", "sampler_by_name"]
 
@@ -36,8 +37,10 @@ def sampler_by_name(name: str) -> Sampler:
     try:
         with uncollected():
             sampler: Sampler = getattr(importlib.import_module(module), attribute)()
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        why = "" if missing else f", which cannot be imported ({message(error)})"
         raise SettingsError(
-            f"sampler: {name!r} needs the package {error.name}; install it, or choose another"
+            f"sampler: {name!r} needs the package {error.name}{why}; install it, or choose another"
         ) from error
     return sampler

@@ -1,0 +1,105 @@
+"""Standard streams that cannot end a run: closed, full, or with nobody at the other end."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, TextIO, cast
+
+_NAMES: Final = ("stdout", "stderr")
+_STDERR: Final = 2  # the last of the standard streams by their numbers
+
+
+class Lasting:
+    """A stream that takes what it is given, and loses what the one beneath it does not take.
+
+    Parameters
+    ----------
+    stream : TextIO or None
+
+    Attributes
+    ----------
+    error : OSError or None
+        Why writing failed first, if it did.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Write, or lose the text."""
+        stream = self._stream
+        if stream is not None:
+            with self._remembering():
+                try:
+                    stream.write(text)
+                except UnicodeEncodeError:
+                    encoding = stream.encoding
+                    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write one after another."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        if self._stream is not None:
+            with self._remembering():
+                self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Say whether a person sees it."""
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except ValueError:  # it is closed
+            return False
+
+    def settle(self) -> None:
+        """Flush for the last time: what is still held would fail again at the very end."""
+        self.flush()
+        if self.error is not None and self._stream is not None:
+            with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+
+    @contextlib.contextmanager
+    def _remembering(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = self.error or error
+        except ValueError:
+            pass  # the stream is closed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def lasting(stream: TextIO | None) -> TextIO:
+    """Return a stream that lasts in the place of another."""
+    return cast(TextIO, Lasting(stream))
+
+
+def keep_streams() -> None:
+    """Make standard output and standard error of this process ones that last.
+
+    A file that is opened where a standard stream is closed would get its number, and with it all
+    that is written there by whoever knows it by its number.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name in _NAMES:
+        if not isinstance(getattr(sys, name), Lasting):
+            setattr(sys, name, Lasting(getattr(sys, name)))
+
+
+def settle_streams() -> OSError | None:
+    """Flush what `keep_streams` made, and return why standard output was lost, if it was."""
+    for name in _NAMES:
+        getattr(sys, name).settle()
+    lost: OSError | None = getattr(sys, _NAMES[0]).error
+    return lost
