@@ -36,6 +36,7 @@ LAYERS = [
     "migration",
     "database",
     "store",
+    "recorded",
     "ahead",
     "blocks",
     "columns",
