@@ -111,7 +111,11 @@ class _Verification:
         identity = self._store.identity()
         for stored in self._store.cells():
             self.found.cells += 1
-            cell = cell_of(identity, stored)
+            try:
+                cell = cell_of(identity, stored)
+            except ValueError as error:
+                yield str(error)
+                continue
             if cell.digest != stored["digest"]:
                 yield f"cell {stored['digest']}: its levels are those of cell {cell.digest}"
 
