@@ -20,10 +20,7 @@ from threadpoolctl import threadpool_info
 
 from recovery import Problem, Results, Sweep, scenario
 from recovery.cli import main
-<<<<<<< HEAD
 from recovery.design import Replicate
-from recovery.errors import OutputError, ScenarioError, StoreConflict, UsageError
-=======
 from recovery.engine.netcdf import writable_file
 from recovery.errors import (
     LevelError,
@@ -35,7 +32,6 @@ from recovery.errors import (
 )
 from recovery.loading import load_scenario
 from recovery.recorded import Recorded
->>>>>>> replay
 from recovery.replay import Replay, replay
 from recovery.testing import ExactDensity, ExactSampler, line
 
