@@ -33,6 +33,9 @@ def order(tmp_path: Path, way: str, seconds: float) -> Order:
     options = dict(WAYS[way])
     sampler = {"least_s": seconds, "most_s": seconds, "counted": str(tmp_path / "counted")}
     sampler |= options.pop("sampler", {})
+    if way == "processes of threads":
+        # Or the fits of the runner would be done before another process has begun.
+        sampler["company"] = str(tmp_path / "company")
     return Order(
         out=str(tmp_path / "run"),
         replicates=25,
