@@ -6,6 +6,7 @@ What is forked has a single Python thread, and starts others only in the fork. T
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import resource
@@ -111,6 +112,8 @@ class Order:
         Fields of `Sleeping`; where anything hangs, the run itself is spared.
     acknowledged : str
         File to which each key is written once `Store.append` has returned.
+    dies_in : tuple of int and float, optional
+        The commit in which it kills itself, and how many seconds after that begins.
     error : str
         File for the error that ends it, whose exit code is then its own.
     mark : str
@@ -129,6 +132,7 @@ class Order:
     gather_s: float = 0.0
     sampler: dict[str, Any] = field(default_factory=dict)
     acknowledged: str = ""
+    dies_in: tuple[int, float] | None = None
     error: str = ""
     mark: str = ""
     file_size: int = 0
@@ -244,7 +248,7 @@ def act(order: Order) -> int:
         return 0
     intake._GATHER_S = order.gather_s  # type: ignore[misc]  # not that final in a test
     if order.acknowledged:
-        acknowledge(order.acknowledged)
+        acknowledge(order.acknowledged, *(order.dies_in or (-1, 0.0)))
     sampler = Sleeping(**order.sampler, spared=os.getpid())
     if order.words:
         offer(sampler)
@@ -273,12 +277,19 @@ def offer(sampler: ExactSampler) -> None:
     recovery.engine.workshop.sampler_by_name = by_name
 
 
-def acknowledge(file: str) -> None:
-    """Write each key to a file once the store has acknowledged it."""
+def acknowledge(file: str, last: int, after_s: float) -> None:
+    """Write each key to a file once the store has acknowledged it, and die in the last commit."""
     fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     append = Store.append
+    commits = itertools.count(1)
+
+    def die() -> None:
+        time.sleep(after_s)
+        os.killpg(0, signal.SIGKILL)
 
     def acknowledged(self: Store, records: Any, **options: Any) -> None:
+        if next(commits) == last:
+            threading.Thread(target=die).start()
         append(self, records, **options)
         os.write(fd, "".join(f"{record.key}\n" for record in records).encode())
 

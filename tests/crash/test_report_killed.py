@@ -75,10 +75,10 @@ def test_a_kill_in_the_middle_of_a_file_leaves_the_old_one_or_none(
     ready(reports, out, old=old)
     with nursery.run(Order(str(out), report=True, file_size=file_size)) as run:
         assert run.wait() == -signal.SIGXFSZ
+    assert half_written(reports, out) == []
     # There is half a file, but none that anyone would take for a whole one.
     (half,) = [file for file in out.rglob(".*") if file.stat().st_size == file_size]
     assert half.suffix == ".part"
-    assert half_written(reports, out) == []
 
 
 def test_a_kill_at_any_moment_leaves_no_half_report_file_and_the_next_writes_them_all(
