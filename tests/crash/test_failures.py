@@ -18,6 +18,7 @@ from recovery import Problem, Results, Scenario, Sweep, scenario
 from recovery.cli import main
 from recovery.cli.told import told
 from recovery.design import Replicate
+from recovery.engine.replicate import run_replicate, warm_up
 from recovery.engine.samplers import Fit, Target
 from recovery.engine.structure import Simulated
 from recovery.record import ERROR_LENGTH, TRACEBACK_LENGTH
@@ -281,3 +282,17 @@ def test_cells_with_no_or_one_complete_fit_are_reported_without_a_warning(
     assert "15 of 24 replicates failed" in text
     assert told(results) == 1
     assert "15 failed at stage sample: ArithmeticError: too few" in capsys.readouterr().out
+
+
+class Leaving(ExactSampler):
+    def compile(self, target: Target, simulated: Simulated) -> ExactDensity:
+        raise SystemExit("while it compiles")
+
+
+def test_what_fails_to_compile_in_advance_fails_when_it_is_run() -> None:
+    a_sweep = sweep(Leaving())
+    replicate = Replicate(a_sweep.design.cells[0], 42, 0)
+    warm_up(replicate, a_sweep.workshop)
+    record = run_replicate(replicate, a_sweep.workshop)
+    assert record.failure is not None
+    assert record.failure.error == "SystemExit: while it compiles"
