@@ -107,6 +107,7 @@ def open_to_write(folder: Path, *, fresh: bool = False) -> tuple[sqlite3.Connect
             _prepare(folder, connection)
         # A courtesy to whoever comes second; the lock alone decides.
         with contextlib.suppress(OSError):
+            (folder / ".holder").unlink(missing_ok=True)  # never what a link in its place names
             holder = f"process {os.getpid()} on {socket.gethostname()}"
             (folder / ".holder").write_text(holder, encoding="utf-8")
     except BaseException:

@@ -24,7 +24,7 @@ SELECT f.replicate, f.layout, f.estimates FROM refits f JOIN replicates r ON r.i
 WHERE f.status = 'ok' ORDER BY r.cell, r.seed, r."index"
 """
 _RETRIED: Final = """
-SELECT cell, seed, "index", status, stage, error, traceback, session
+SELECT cell, seed, "index", status, stage, error, traceback, session, refit
 FROM retried JOIN cells ON position = cell ORDER BY cell, seed, "index", retried.id
 """
 _FIRST: Final = ("divergences", *(name for name, _ in WORST))
@@ -110,12 +110,13 @@ def refit_estimate_rows(store: Store, columns: Columns) -> pd.DataFrame:
 
 def retried_rows(store: Store) -> pd.DataFrame:
     """Return one row per failure that was run again, see `Results.retried`."""
-    names = ["position", "seed", "replicate", "status", "stage", "error", "traceback", "session"]
+    names = ["position", "seed", "replicate", "status", "stage", "error", "traceback", "session",
+             "refit"]  # fmt: skip
     # One at a time: a text from elsewhere may be long, until it is cut here.
     rows = [
         (*place, status, stage, shortened(str(error), ERROR_LENGTH),
-         shortened(str(traceback), TRACEBACK_LENGTH), session)
-        for ((*place, status, stage, error, traceback, session),) in store.chunks(_RETRIED, most=1)
+         shortened(str(traceback), TRACEBACK_LENGTH), session, bool(refit))
+        for ((*place, status, stage, error, traceback, session, refit),) in store.chunks(_RETRIED, most=1)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=names)
 

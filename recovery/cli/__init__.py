@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what is done, failed and left")
     status.add_argument("folder", metavar="DIR", help="output folder of a run")
     status.add_argument(
-        "--verify", action="store_true", help="look at every byte of the store; 1 if it is damaged"
+        "--verify",
+        action="store_true",
+        help="check file, tables and every replicate's checksum; 1 if damaged",
     )
     status.set_defaults(call=_status)
     add_replay(commands)

@@ -99,7 +99,8 @@ def _print(again: Any) -> None:
     for difference in again.differences:
         console.print(Text(plain(f"differs: {difference}")), soft_wrap=True)
     if not again.differences:
-        print("the same to the bit as what is stored")
+        exact = again.record.status in ("ok", "failed")
+        print("the same to the bit as what is stored" if exact else "it ended the same way")
     why = "perhaps because" if again.differences else "although"
     for other in again.surroundings:
         console.print(Text(plain(f"{why}: {other}")), soft_wrap=True)

@@ -5,6 +5,8 @@ import time
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from recovery import Sweep
 from recovery.agenda import Agenda
 from recovery.design import Replicate
@@ -61,45 +63,44 @@ def numbered(count: int) -> list[Replicate]:
     return [Replicate(cell, 42, index) for index in range(count)]
 
 
-def test_suspects_are_handed_out_apart_and_all_else_in_its_order() -> None:
+def test_suspects_go_to_takers_alone_and_all_else_in_its_order() -> None:
     replicates = numbered(6)
-    suspects = {replicates[0].key, replicates[4].key}
-    agenda = Agenda(replicates, suspects=suspects)
-    apart: list[Replicate] = []
-
-    def take_apart() -> None:
-        while (suspect := agenda.take_suspect()) is not None:
-            apart.append(suspect)
-
-    taker = threading.Thread(target=take_apart)
-    taker.start()
-    others = [agenda.take() for _ in range(5)]
-    taker.join(10)
-    assert not taker.is_alive()
-    assert apart == [replicates[0], replicates[4]]
-    assert others == [replicates[1], replicates[2], replicates[3], replicates[5], None]
+    agenda = Agenda(replicates, suspects={replicates[0].key, replicates[4].key})
+    assert [agenda.take() for _ in range(3)] == replicates[1:4]
+    # A taker alone is given suspects first, and then what there is.
+    assert [agenda.take(alone=True) for _ in range(3)] == [
+        replicates[0],
+        replicates[4],
+        replicates[5],
+    ]
+    assert agenda.take() is None
+    assert agenda.take(alone=True) is None
 
 
 def test_suspects_that_are_not_to_be_run_keep_nobody_waiting() -> None:
     agenda = Agenda(numbered(2), suspects={"f" * 16 + "-1-1"})
     assert agenda.has_suspects
     assert [agenda.take() is None for _ in range(3)] == [False, False, True]
-    assert agenda.take_suspect() is None
+    assert agenda.take(alone=True) is None
 
 
-def test_a_suspect_that_more_depends_on_is_waited_for() -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_a_suspect_brings_along_is_run_though_no_other_was_left(alone: bool) -> None:
     first, second = numbered(2)
     agenda = Agenda([first], lambda record: [second], suspects={first.key})
     got: list[Replicate | None] = []
+    # It finds a suspect only, and waits for what may come of it.
     taker = threading.Thread(target=lambda: got.append(agenda.take()))
-    suspect = agenda.take_suspect()
     taker.start()
     time.sleep(0.05)
-    assert suspect == first
-    assert not got
+    assert agenda.take(alone=True) == first
     agenda.finish(cast(Any, SimpleNamespace()))
+    if alone:
+        assert agenda.take(alone=True, wait=False) in (second, None)
+        agenda.stop()
     taker.join(10)
-    assert got == [second]
+    assert not taker.is_alive()
+    assert alone or got == [second]
 
 
 def test_nothing_more_is_handed_out_of_a_dropped_cell() -> None:
