@@ -15,7 +15,7 @@ from recovery.database import FILE_NAME
 from recovery.errors import RecoveryError
 from recovery.results import Results
 from recovery.store import Store
-from recovery.testing import ExactSampler, line
+from recovery.testing import ExactDensity, ExactSampler, line
 from recovery.verify import verify
 
 Run = Callable[..., Results]
@@ -266,3 +266,32 @@ def test_a_failed_replicate_that_is_run_again_is_kept_beside_what_came_of_it(
     shutil.rmtree(out)
     sound = Sweep(line, sampler=Failing(), draws=100, replicates=3)
     assert sound.run(out, progress=False, report=False).estimates.equals(expected)
+
+
+def test_results_read_before_failures_were_run_again_can_still_be_asked(
+    run_line: Run, out: Path
+) -> None:
+    class Failing(ExactSampler):
+        broken: tuple[int, ...] = (2, 3)
+        fits = 0
+
+        def compile(self, target: Any, simulated: Any) -> Any:
+            return FailingDensity(self, target)
+
+    class FailingDensity(ExactDensity):
+        def fit(self, simulated: Any, settings: Any, seed: int) -> Any:
+            Failing.fits += 1
+            if Failing.fits - 1 in Failing.broken:
+                raise ValueError("not today")
+            return super().fit(simulated, settings, seed)
+
+    before = run_line(sampler=Failing(), replicates=4, workers=1)
+    assert before.replicates["status"].tolist() == ["ok", "ok", "failed", "failed"]
+    before = Results(out)
+    Failing.broken = ()
+    Sweep(line, sampler=Failing(), draws=100, replicates=4).run(
+        out, workers=1, progress=False, report=False, retry_failed=True
+    )
+    assert before.replicates["status"].tolist() == ["ok", "ok", "failed", "failed"]
+    assert len(before.pairs()) == len(Results(out).pairs())
+    assert set(before.estimates["replicate"]) == {0, 1}
