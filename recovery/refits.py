@@ -112,12 +112,12 @@ def retried_rows(store: Store) -> pd.DataFrame:
     """Return one row per failure that was run again, see `Results.retried`."""
     names = ["position", "seed", "replicate", "status", "stage", "error", "traceback", "session",
              "refit"]  # fmt: skip
+    rows = []
     # One at a time: a text from elsewhere may be long, until it is cut here.
-    rows = [
-        (*place, status, stage, shortened(str(error), ERROR_LENGTH),
-         shortened(str(traceback), TRACEBACK_LENGTH), session, bool(refit))
-        for ((*place, status, stage, error, traceback, session, refit),) in store.chunks(_RETRIED, most=1)
-    ]  # fmt: skip
+    for (row,) in store.chunks(_RETRIED, most=1):
+        *place, status, stage, error, traceback, session, refit = row
+        told = shortened(str(error), ERROR_LENGTH), shortened(str(traceback), TRACEBACK_LENGTH)
+        rows.append((*place, status, stage, *told, session, bool(refit)))
     return pd.DataFrame(rows, columns=names)
 
 
