@@ -108,12 +108,12 @@ class UnderWay:
 
 
 def _read(file: Path) -> set[str]:
-    try:
+    content = b""
+    with contextlib.suppress(OSError):
         fd = os.open(file, os.O_RDONLY | _PLAIN)
-    except OSError:
-        return set()
-    with os.fdopen(fd, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return set()
-        content = stream.read(_SLOT * _MOST)
+        try:
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                content = os.read(fd, _SLOT * _MOST)
+        finally:
+            os.close(fd)
     return {line.decode() for line in content.split(b"\n") if _KEY.fullmatch(line)}

@@ -38,6 +38,15 @@ def test_a_file_of_anything_else_suspects_nobody(tmp_path: Path, content: bytes)
     assert UnderWay(tmp_path).suspects == set()
 
 
+def test_a_link_in_its_place_is_neither_read_nor_followed(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text(f"{KEYS[0]}\n")
+    (tmp_path / FILE_NAME).symlink_to(other)
+    with UnderWay(tmp_path) as under_way, under_way.at(KEYS[1]):
+        assert under_way.suspects == set()
+    assert other.read_text() == f"{KEYS[0]}\n"
+
+
 def test_where_it_cannot_be_written_the_run_goes_on(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
     with UnderWay(tmp_path) as under_way, under_way.at(KEYS[0]):
