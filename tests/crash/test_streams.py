@@ -155,3 +155,15 @@ def test_a_stream_that_lasts_says_what_it_can(tmp_path: Path) -> None:
     assert not lasting.isatty()
     assert not Lasting(None).isatty()
     print("lost", file=Lasting(None), flush=True)
+
+
+def test_no_file_takes_the_number_of_a_stream_that_is_closed(tmp_path: Path) -> None:
+    code = (
+        "from recovery.streams import keep_streams; keep_streams(); import sys, tempfile; "
+        "print('lost'); sys.exit(40 + tempfile.TemporaryFile().fileno())"
+    )
+    words = f'{sys.executable} -c "{code}" >&- 2>&- <&-'
+    done = subprocess.run(
+        ["bash", "-c", words], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert done.returncode == 43
