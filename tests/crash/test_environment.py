@@ -150,11 +150,15 @@ def test_without_the_package_of_a_sampler_a_run_says_which_and_writes_nothing(
     how: str, tmp_path: Path
 ) -> None:
     code = textwrap.dedent(f"""
-        import sys
-        class Missing:
+        import importlib.util, sys
+        class Missing:  # found where it is only looked for, as PyMC does
             def find_spec(self, name, path=None, target=None):
-                if name.partition(".")[0] == "nutpie":
-                    raise {how}("a library of its own is missing", name="nutpie")
+                if name == "nutpie":
+                    return importlib.util.spec_from_loader(name, self)
+            def create_module(self, spec):
+                return None
+            def exec_module(self, module):
+                raise {how}("a library of its own is missing", name="nutpie")
         sys.meta_path.insert(0, Missing())
         from recovery.cli import entry
         sys.argv[1:] = ["run", "plants", "--out", "out"]
