@@ -21,7 +21,7 @@ class Agenda:
         Given a record, what is to be run because of it. Where there is one, takers wait for what
         may still come while fits are under way.
     suspects : collection of str
-        Keys of replicates that only `take_suspect` hands out.
+        Keys of replicates that are handed out only to who takes them alone.
     """
 
     def __init__(
@@ -37,15 +37,23 @@ class Agenda:
         self._suspects: deque[Replicate] = deque()
         self._dropped: set[str] = set()
         self._under_way = 0
-        self._ended = False
         self._stopped = False
         self._changed = threading.Condition()
 
-    def take(self, *, wait: bool = True) -> Replicate | None:
-        """Return what to run next; None if there is nothing, or nothing yet and no time to wait."""
+    def take(self, *, wait: bool = True, alone: bool = False) -> Replicate | None:
+        """Return what to run next; None if there is nothing, or nothing yet and no time to wait.
+
+        Parameters
+        ----------
+        wait : bool
+            Wait for what may still come.
+        alone : bool
+            Whether it will have a process of its own: suspects go to such takers, and first.
+        """
         with self._changed:
             while not self._stopped:
-                replicate = self._next()
+                replicate = self._suspects.popleft() if alone and self._suspects else None
+                replicate = replicate or self._next(alone=alone)
                 if replicate is not None:
                     self._under_way += 1
                     return replicate
@@ -53,29 +61,6 @@ class Agenda:
                     break
                 self._changed.wait()
             return None
-
-    def take_suspect(self) -> Replicate | None:
-        """Return the next suspect, waiting while others are handed out; None if there is none."""
-        with self._changed:
-            while not self._stopped:
-                if self._suspects:
-                    self._under_way += 1
-                    return self._suspects.popleft()
-                # Whoever has the time looks for them: they are met on the way through the others.
-                replicate = self._next()
-                if replicate is not None:
-                    self._added.appendleft(replicate)
-                    self._changed.wait()
-                elif not self._suspects:
-                    if not self._may_grow:
-                        break
-                    self._changed.wait()
-            return None
-
-    @property
-    def has_suspects(self) -> bool:
-        """Whether `take_suspect` may have anything to hand out."""
-        return bool(self._suspect_keys)
 
     def finish(self, record: Record) -> int:
         """Take note of a stored record, and return how many more are to be run because of it."""
@@ -99,24 +84,24 @@ class Agenda:
             self._changed.notify_all()
 
     @property
-    def _may_grow(self) -> bool:
-        return self._more is not None and self._under_way > 0
+    def has_suspects(self) -> bool:
+        """Whether anything may have to be taken alone."""
+        return bool(self._suspect_keys)
 
-    def _next(self) -> Replicate | None:
-        """Return the next replicate of the others; hold the lock."""
-        while (replicate := self._added.popleft() if self._added else self._planned()) is not None:
+    @property
+    def _may_grow(self) -> bool:
+        return self._more is not None and (self._under_way > 0 or bool(self._suspects))
+
+    def _next(self, *, alone: bool) -> Replicate | None:
+        """Return the next replicate, setting suspects aside for others; hold the lock."""
+        while (
+            replicate := self._added.popleft() if self._added else next(self._replicates, None)
+        ) is not None:
             if self._dropped and replicate.cell.digest in self._dropped:
                 continue
-            if self._suspect_keys and replicate.key in self._suspect_keys:
+            if self._suspect_keys and replicate.key in self._suspect_keys and not alone:
                 self._suspects.append(replicate)
                 self._changed.notify_all()
                 continue
             return replicate
         return None
-
-    def _planned(self) -> Replicate | None:
-        replicate = next(self._replicates, None)
-        if replicate is None and not self._ended:
-            self._ended = True
-            self._changed.notify_all()  # whoever waits for suspects need wait no longer
-        return replicate

@@ -23,7 +23,9 @@ def ahead(store: Store, read: Iterable[_T]) -> Iterator[_T]:
     one. What is in memory already costs next to nothing.
     """
     (newest,) = store.rows("SELECT coalesce(max(id), 0) FROM replicates")[0]
-    if newest < _FROM:
+    (_, _, file) = store.rows("PRAGMA database_list")[0]
+    # A private copy has no file, and each thread would make its own.
+    if newest < _FROM or not file:
         yield from read
         return
     done = threading.Event()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recovery.ahead import ahead
 from recovery.blocks import Block, Flags, Group, Growing, Integers
-from recovery.errors import StoreDamaged
+from recovery.database import consistent
 from recovery.ranking import rank_cells
 from recovery.record import ERROR_LENGTH, QUANTILE_GRID, TRACEBACK_LENGTH, Floats, shortened
 from recovery.schema import SUMMARY_PROBS, layouts_of
@@ -50,6 +50,8 @@ class Columns:
 
     Attributes
     ----------
+    folder : pathlib.Path
+        Of the store.
     id, position, seed, index : array of int, shape (n,)
         Number in the store, cell, root seed, number under that seed.
     ok : array of bool, shape (n,)
@@ -65,11 +67,13 @@ class Columns:
     """
 
     def __init__(self, store: Store) -> None:
+        self.folder = store.folder
         self.failures: dict[int, tuple[str, str, str]] = {}
         self.status: dict[int, str] = {}
-        try:
+        with consistent(store.folder):
             self.blocks = self._read(store)
-            for number, status, *failure in store.rows(_FAILURES):
+            # One at a time: a text from elsewhere may be long, until it is cut here.
+            for ((number, status, *failure),) in store.chunks(_FAILURES, most=1):
                 (place,) = self._places((number,)).tolist()
                 stage, error, traceback = map(str, failure)
                 self.failures[place] = (
@@ -78,11 +82,6 @@ class Columns:
                     shortened(traceback, TRACEBACK_LENGTH),
                 )
                 self.status[place] = str(status)
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreDamaged(
-                f"{store.folder}: its tables contradict each other ({error}); restore "
-                "results.sqlite from a backup or begin again with --fresh"
-            ) from error
 
     def __len__(self) -> int:
         """Return the number of replicates."""
@@ -108,6 +107,9 @@ class Columns:
             for number, mine in _by_layout(integers[-1][5]):
                 growing[number].add(b"".join(compress(estimates, mine.tolist())))
         self._ids, cell, seed, index, ok, layout = np.concatenate(integers, axis=1)
+        (cells,) = store.rows("SELECT count(*) FROM cells")[0]
+        if len(cell) and not 0 <= cell.min() <= cell.max() < cells:
+            raise ValueError("replicates of a cell that is not there")
         order = np.lexsort((index, seed, cell))
         self._place = np.empty_like(order)
         self._place[order] = np.arange(len(order))
@@ -207,28 +209,30 @@ class Columns:
                 values = (1 - share) * values + share * grid[..., below + 1]
             return np.asarray(values.T)
 
-        for chunk in store.chunks(_QUANTILES, (newest,)):
-            ids, blobs = zip(*chunk, strict=True)
-            place = self._places(ids)
-            for number, mine in _by_layout(owner[place]):
-                chosen = compress(blobs, mine.tolist())
-                found[number - 1][:, row[place[mine]]] = value(chosen, int(np.count_nonzero(mine)))
-        for filled, block, layout in zip(found[self.n_main :], later, self._later, strict=True):
-            for chunk in store.chunks(_LATER, (layout, newest)):
+        with consistent(store.folder):
+            for chunk in store.chunks(_QUANTILES, (newest,)):
                 ids, blobs = zip(*chunk, strict=True)
-                at = np.searchsorted(block.rows, self._places(ids))
-                filled[:, at] = value(blobs, len(ids))
+                place = self._places(ids)
+                for number, mine in _by_layout(owner[place]):
+                    values = value(compress(blobs, mine.tolist()), int(np.count_nonzero(mine)))
+                    found[number - 1][:, row[place[mine]]] = values
+            for filled, block, layout in zip(found[self.n_main :], later, self._later, strict=True):
+                for chunk in store.chunks(_LATER, (layout, newest)):
+                    ids, blobs = zip(*chunk, strict=True)
+                    at = np.searchsorted(block.rows, self._places(ids))
+                    filled[:, at] = value(blobs, len(ids))
         return found
 
     def texts(self, store: Store) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         """Read the sampler's name and the digest of the data of every replicate."""
         sampler, digest = np.full((2, len(self)), None, dtype=object)
         newest = int(self.id.max(initial=0))
-        for chunk in store.chunks(_TEXTS, (newest,)):
-            ids, names, digests = zip(*chunk, strict=True)
-            place = self._places(ids)
-            sampler[place] = [name or "" for name in names]
-            digest[place] = [one.hex() for one in digests]
+        with consistent(store.folder):
+            for chunk in store.chunks(_TEXTS, (newest,)):
+                ids, names, digests = zip(*chunk, strict=True)
+                place = self._places(ids)
+                sampler[place] = [name or "" for name in names]
+                digest[place] = [memoryview(one).hex() for one in digests]
         return sampler, digest
 
 

@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from recovery.errors import StoreConflict
 from recovery.store import Store
 
+_WAY_OUT: Final = "Use another --out, or --fresh to begin again (the old store is kept beside it)"
+
 
 def refuse_another_run(
-    store: Store, identity: Mapping[str, Any], descriptions: Mapping[str, Mapping[str, Any]]
+    store: Store,
+    identity: Mapping[str, Any],
+    descriptions: Mapping[str, Mapping[str, Any]],
+    way_out: str = _WAY_OUT,
 ) -> None:
     """Check that a store is of this design, whatever levels and replicates it has.
 
@@ -20,6 +25,8 @@ def refuse_another_run(
         What must be the same in every session, by field.
     descriptions : mapping
         What the problem of each stored cell is now, by the cell's digest.
+    way_out : str
+        What to do then.
 
     Raises
     ------
@@ -45,8 +52,7 @@ def refuse_another_run(
             break
     if differences:
         raise StoreConflict(
-            f"{store.folder}: holds another run; it differs in {'; '.join(differences)}. Use "
-            "another --out, or --fresh to begin again (the old store is kept beside it)"
+            f"{store.folder}: holds another run; it differs in {'; '.join(differences)}. {way_out}"
         )
 
 

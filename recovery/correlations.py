@@ -10,6 +10,7 @@ import pandas as pd
 from recovery.blocks import Block, Integers
 from recovery.cells import Cells
 from recovery.columns import Columns
+from recovery.database import consistent
 from recovery.errors import SettingsError, StoreDamaged
 from recovery.measures import pair_recovery
 from recovery.record import KEPT_DRAWS, Floats
@@ -132,8 +133,11 @@ def _kept(
         # Fits that ended early may have kept fewer draws than others.
         alike: dict[tuple[int, int], list[tuple[int, bytes]]] = {}
         for number, blob in chunk:
-            row = row_of[number]
-            alike.setdefault((int(owner[places[row]]), len(blob)), []).append((row, blob))
+            if (row := row_of.get(number)) is None:
+                continue  # it had failed when it was read, and has been run again since
+            with consistent(store.folder):
+                size = memoryview(blob).nbytes
+            alike.setdefault((int(owner[places[row]]), size), []).append((row, blob))
         for (of_block, length), found in alike.items():
             block = fits[of_block]
             width = 8 * int(block.fitted.sum())

@@ -12,11 +12,17 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from recovery.errors import NotAStore, OutputError, StoreBusy, StoreDamaged, StoreWriteError
-from recovery.migration import STEPS, migrate, migrated_copy
+from recovery.migration import STEPS, migrate
 from recovery.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 
 FILE_NAME: Final = "results.sqlite"
 _LONGEST: Final = 256 * 2**20  # bytes of one value: a thousand times what a fit of 60 leaves
+_STATISTICS: Final = (
+    "table",
+    "sqlite_stat1",
+    "sqlite_stat1",
+    "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
+)  # what ANALYZE leaves: of use to SQLite, and no harm
 _PAGE: Final = 8192  # bytes: of the sizes tried, rows of a few parameters waste the least of it
 
 
@@ -48,11 +54,23 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
         )
     with _closed_on_error(connection):
         version = _check(folder, connection)
-        if version < SCHEMA_VERSION:
-            with translated(folder), closing(connection) as old:
-                connection = migrated_copy(old, version)
-        _check_tables(folder, connection)
+        if version == SCHEMA_VERSION:
+            _check_tables(folder, connection)
+        else:
+            connection = _migrated_copy(folder, connection, version)
     return connection
+
+
+def _migrated_copy(folder: Path, old: sqlite3.Connection, version: int) -> sqlite3.Connection:
+    """Return a private copy brought up to the present format; it has no file name."""
+    copy = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+    with _closed_on_error(copy):
+        with translated(folder), closing(old):
+            _restrain(copy)
+            old.backup(copy)
+        with translated(folder):
+            migrate(copy, version, lambda: _check_tables(folder, copy))
+    return copy
 
 
 def open_to_write(folder: Path, *, fresh: bool = False) -> tuple[sqlite3.Connection, FileLock]:
@@ -89,6 +107,7 @@ def open_to_write(folder: Path, *, fresh: bool = False) -> tuple[sqlite3.Connect
             _prepare(folder, connection)
         # A courtesy to whoever comes second; the lock alone decides.
         with contextlib.suppress(OSError):
+            (folder / ".holder").unlink(missing_ok=True)  # never what a link in its place names
             holder = f"process {os.getpid()} on {socket.gethostname()}"
             (folder / ".holder").write_text(holder, encoding="utf-8")
     except BaseException:
@@ -128,19 +147,21 @@ def _prepare(folder: Path, connection: sqlite3.Connection) -> None:
     # Nothing at all in the file: it is new, or was killed before it held anything.
     new = _is_blank(folder, connection)
     version = SCHEMA_VERSION if new else _check(folder, connection)
+    if version == SCHEMA_VERSION and not new:
+        _check_tables(folder, connection)
+    # Whatever is refused is left as it is: nothing is written before the tables are known.
+    with translated(folder, writing=True):
+        connection.execute("PRAGMA synchronous = FULL")
+        migrate(connection, version, lambda: _check_tables(folder, connection))
     with translated(folder):
         if new:
             connection.execute(f"PRAGMA page_size = {_PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
         if new:
             connection.executescript(
                 f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; "
                 f"PRAGMA user_version = {SCHEMA_VERSION}; {SCHEMA} COMMIT;"
             )
-    with translated(folder, writing=True):
-        migrate(connection, version)
-    _check_tables(folder, connection)
 
 
 def _is_blank(folder: Path, connection: sqlite3.Connection) -> bool:
@@ -154,11 +175,7 @@ def _check(folder: Path, connection: sqlite3.Connection) -> int:
     """Check that this is a store that can be used, and return its format."""
     file = folder / FILE_NAME
     with translated(folder):
-        # What a file from elsewhere brings along is never run, and has its bounds.
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA cell_size_check = ON")
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        _restrain(connection)
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -186,30 +203,35 @@ def _check(folder: Path, connection: sqlite3.Connection) -> int:
     return int(version)
 
 
+def _restrain(connection: sqlite3.Connection) -> None:
+    """Set bounds to a file that may come from elsewhere; what it brings along is never run."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+
+
 def _check_tables(folder: Path, connection: sqlite3.Connection) -> None:
     """Check that there are the tables of this program, and nothing that acts: views, triggers."""
     with closing(sqlite3.connect(":memory:")) as ours:
         ours.executescript(SCHEMA)
-        expected = _tables(ours)
+        expected = _objects(ours)
     with translated(folder):
-        found = _tables(connection)
+        found = _objects(connection) - {_STATISTICS}
     if found != expected:
-        odd = sorted(str(name) for _, name, _ in found ^ expected)
+        odd = sorted({str(name) for _, name, _, _ in found ^ expected})
         raise StoreDamaged(
             f"{folder / FILE_NAME}: holds other tables than a store of this format ("
             f"{', '.join(odd)[:200]}); restore it from a backup or begin again with --fresh"
         )
 
 
-def _tables(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
-    objects = connection.execute(
-        "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_autoindex_%'"
-    ).fetchall()
-    columns = "SELECT name, type, hidden FROM pragma_table_xinfo(?) ORDER BY name"
+def _objects(connection: sqlite3.Connection) -> set[tuple[str, str, str, str]]:
+    """Return what a file's schema consists of: kind, name, table and words, white space aside."""
+    rows = connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema")
     return {
-        (kind, name, repr(connection.execute(columns, (name,)).fetchall()))
-        for kind, name in objects
-        if name != "sqlite_stat1"
+        (str(kind), str(name), str(table), " ".join(str(sql).split()))
+        for kind, name, table, sql in rows
     }
 
 
@@ -291,4 +313,20 @@ def translated(folder: Path, *, writing: bool = False) -> Iterator[None]:
         raise StoreDamaged(
             f"{file}: cannot be read ({text}); keep a copy, then restore it from a backup or "
             "begin again with --fresh"
+        ) from error
+
+
+@contextmanager
+def consistent(folder: Path) -> Iterator[None]:
+    """Turn into damage what rows lead to that contradict each other, or are of the wrong type.
+
+    SQLite checks types where it writes, not where it reads: a flipped bit makes a text of a number.
+    """
+    try:
+        yield
+    except (LookupError, OverflowError, TypeError, ValueError) as error:
+        raise StoreDamaged(
+            f"{folder / FILE_NAME}: its tables contradict each other "
+            f"({' '.join(str(error).split())[:200]}); see recovery status {folder} --verify, then "
+            "restore it from a backup or begin again with --fresh"
         ) from error

@@ -42,9 +42,12 @@ class Escalation:
     ----------
     store : Store
     cells : sequence of Cell
+    retry : bool
+        Whether second fits that failed are to be made again.
     """
 
-    def __init__(self, store: Store, cells: Sequence[Cell]) -> None:
+    def __init__(self, store: Store, cells: Sequence[Cell], *, retry: bool = False) -> None:
+        self._retry = retry
         self._cells = {cell.digest: cell for cell in cells}
         self._flagged = list(self._stored(store))
 
@@ -65,7 +68,8 @@ class Escalation:
         if not store.rows("SELECT 1 FROM replicates LIMIT 1"):
             return
         columns = Columns(store)
-        refitted = {number for (number,) in store.rows("SELECT replicate FROM refits")}
+        query = "SELECT replicate FROM refits WHERE status = 'ok' OR NOT ?"
+        refitted = {number for (number,) in store.rows(query, (self._retry,))}
         digests = [cell["digest"] for cell in store.cells()]
         flagged = fit_rows(columns)["flagged"].to_numpy(bool)
         for place in np.flatnonzero(flagged).tolist():

@@ -114,7 +114,8 @@ class Fitting:
         under_way: UnderWay,
     ) -> None:
         started = time.perf_counter()
-        with closing(batches):
+        # However it ends, nothing more is begun: threads would go on for a store that is closed.
+        with closing(batches), _stopped(agenda):
             for batch in batches:
                 self._store.append(batch, retry=self._plan.retry)
                 under_way.done([record.key for record in batch])
@@ -144,6 +145,15 @@ class Fitting:
 
 
 @contextmanager
+def _stopped(agenda: Agenda) -> Iterator[None]:
+    """Stop an agenda at the end."""
+    try:
+        yield
+    finally:
+        agenda.stop()
+
+
+@contextmanager
 def _interruptible(*stops: Callable[[], None]) -> Iterator[threading.Event]:
     """Let the first Ctrl-C or SIGTERM end the run cleanly, and the second at once."""
     came = threading.Event()
@@ -166,4 +176,5 @@ def _interruptible(*stops: Callable[[], None]) -> Iterator[threading.Event]:
         yield came
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None: a handler that was not Python's, which cannot be set from here.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -5,6 +5,7 @@ that is only read is never changed; a private copy of it is.
 """
 
 import sqlite3
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final
 
@@ -19,7 +20,7 @@ STEPS: Final = MappingProxyType(
 """What brings each format to the next; formats before the first of these were never released."""
 
 
-def migrate(connection: sqlite3.Connection, version: int) -> None:
+def migrate(connection: sqlite3.Connection, version: int, check: Callable[[], None]) -> None:
     """Bring a store up to the present format, in place.
 
     Parameters
@@ -27,22 +28,19 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     connection : sqlite3.Connection
         Open for writing, with no transaction under way.
     version : int
-        One of `STEPS`.
+        One of `STEPS`, or the present format, for which there is nothing to do.
+    check : callable
+        Called before the last step is committed; what it raises leaves the store as it was.
     """
     for step in range(version, SCHEMA_VERSION):
         try:
             connection.executescript(
-                f"BEGIN IMMEDIATE; {STEPS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
+                f"BEGIN IMMEDIATE; {STEPS[step]} PRAGMA user_version = {step + 1};"
             )
+            if step + 1 == SCHEMA_VERSION:
+                check()
+            connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.rollback()
             raise
-
-
-def migrated_copy(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
-    """Return a private copy of a store, brought up to the present format; it has no file name."""
-    copy = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-    connection.backup(copy)
-    migrate(copy, version)
-    return copy

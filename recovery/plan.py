@@ -1,6 +1,7 @@
 """What of a design is missing in a store: a fixed number of replicates, or as many as needed."""
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from recovery.agenda import Agenda
@@ -47,7 +48,8 @@ class Plan:
         self._design, self._store, self._rule = design, store, rule
         self._escalation = escalation
         self.retry = retry
-        self.failing = {} if retry else store.failing()
+        failing = store.failing()
+        self.failing = {c: (ok, Counter()) for c, (ok, _) in failing.items()} if retry else failing
         self._digests = [cell["digest"] for cell in store.cells()]
         # Which of the two is needed is read, and no more: both go through the whole store.
         self._done = store.done(failed=not retry) if rule is None else {}

@@ -7,8 +7,8 @@ import pandas as pd
 
 from recovery.blocks import Block
 from recovery.columns import Columns
-from recovery.errors import StoreDamaged
-from recovery.record import Floats
+from recovery.database import consistent
+from recovery.record import ERROR_LENGTH, TRACEBACK_LENGTH, Floats, shortened
 from recovery.rows import WORST
 from recovery.schema import ESTIMATE_COLUMNS, layouts_of
 from recovery.store import Store
@@ -16,7 +16,7 @@ from recovery.thresholds import flags
 
 _REFITS: Final = """
 SELECT f.replicate, f.status, f.stage, f.error, f.sampler, f.tune, f.draws, f.sample_s,
-    f.divergences, f.gradient_evaluations, f.layout, f.estimates
+    f.divergences, f.gradient_evaluations
 FROM refits f JOIN replicates r ON r.id = f.replicate ORDER BY r.cell, r.seed, r."index"
 """
 _COMPLETE: Final = """
@@ -24,8 +24,8 @@ SELECT f.replicate, f.layout, f.estimates FROM refits f JOIN replicates r ON r.i
 WHERE f.status = 'ok' ORDER BY r.cell, r.seed, r."index"
 """
 _RETRIED: Final = """
-SELECT cell, seed, "index", status, stage, error, traceback, session FROM retried
-ORDER BY cell, seed, "index", id
+SELECT cell, seed, "index", status, stage, error, traceback, session, refit
+FROM retried JOIN cells ON position = cell ORDER BY cell, seed, "index", retried.id
 """
 _FIRST: Final = ("divergences", *(name for name, _ in WORST))
 _COLUMNS: Final = (
@@ -37,13 +37,19 @@ _COLUMNS: Final = (
 
 def refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFrame:
     """Return one row per second fit, with the diagnostics of both, see `Results.refits`."""
+    with consistent(store.folder):
+        return _refit_rows(store, columns, fits)
+
+
+def _refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFrame:
     blocks = _blocks(store)
     rows = store.rows(_REFITS)
     places = {int(number): place for place, number in enumerate(columns.id.tolist())}
     found: list[dict[str, Any]] = []
     for number, status, stage, error, sampler, tune, draws, sample_s, *rest in rows:
-        divergences, gradients, _, _ = rest
-        place = places[number]
+        divergences, gradients = rest
+        if (place := places.get(number)) is None:
+            continue  # of a replicate that came after these were read
         first = fits.iloc[place]
         found.append(
             {
@@ -52,7 +58,7 @@ def refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFra
                 "replicate": int(columns.index[place]),
                 "status": status,
                 "stage": stage,
-                "error": error,
+                "error": None if error is None else shortened(str(error), ERROR_LENGTH),
                 "sampler": sampler,
                 "tune": tune,
                 "draws": draws,
@@ -77,7 +83,8 @@ def refit_estimate_rows(store: Store, columns: Columns) -> pd.DataFrame:
     places = {int(number): place for place, number in enumerate(columns.id.tolist())}
     parts = []
     for number, block in _blocks(store).items():
-        place = places[number]
+        if (place := places.get(number)) is None:
+            continue
         parts.append(
             pd.DataFrame(
                 {
@@ -103,8 +110,15 @@ def refit_estimate_rows(store: Store, columns: Columns) -> pd.DataFrame:
 
 def retried_rows(store: Store) -> pd.DataFrame:
     """Return one row per failure that was run again, see `Results.retried`."""
-    names = ["position", "seed", "replicate", "status", "stage", "error", "traceback", "session"]
-    return pd.DataFrame(store.rows(_RETRIED), columns=names)
+    names = ["position", "seed", "replicate", "status", "stage", "error", "traceback", "session",
+             "refit"]  # fmt: skip
+    rows = []
+    # One at a time: a text from elsewhere may be long, until it is cut here.
+    for (row,) in store.chunks(_RETRIED, most=1):
+        *place, status, stage, error, traceback, session, refit = row
+        told = shortened(str(error), ERROR_LENGTH), shortened(str(traceback), TRACEBACK_LENGTH)
+        rows.append((*place, status, stage, *told, session, bool(refit)))
+    return pd.DataFrame(rows, columns=names)
 
 
 def _blocks(store: Store) -> dict[int, Block]:
@@ -112,15 +126,10 @@ def _blocks(store: Store) -> dict[int, Block]:
     layouts = layouts_of(store.rows("SELECT id, names, kinds FROM layouts"))
     found = {}
     for number, layout, estimates in store.rows(_COMPLETE):
-        try:
+        with consistent(store.folder):
             names, kinds = layouts[layout]
             values = np.frombuffer(estimates, dtype="<f8")
             shaped = values.reshape(len(ESTIMATE_COLUMNS), len(names), 1)
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreDamaged(
-                f"{store.folder}: its tables contradict each other ({error}); restore "
-                "results.sqlite from a backup or begin again with --fresh"
-            ) from error
         found[int(number)] = Block(names, kinds, np.zeros(1, dtype=np.int64), shaped, [])
     return found
 

@@ -1,51 +1,44 @@
 """One replicate again, exactly, compared with what the store has of it."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recovery.conflict import refuse_another_run
-from recovery.design import Replicate
+from recovery.database import FILE_NAME
+from recovery.design import Cell, Replicate
 from recovery.engine.describe import describe
 from recovery.engine.groups import groups
+from recovery.engine.netcdf import write_netcdf
 from recovery.engine.replicate import run_replicate
-from recovery.engine.samplers import Fit, Sampler
+from recovery.engine.samplers import SAMPLERS, Fit, Sampler
 from recovery.engine.structure import Simulated
 from recovery.engine.workshop import Prepared, Workshop
-from recovery.errors import OutputError, ScenarioError, UsageError
+from recovery.errors import ScenarioError, StoreDamaged, UsageError
 from recovery.execution import Equipment, Limits
 from recovery.execution.interpreter import Package
 from recovery.execution.seat import Seat
+from recovery.inert import plain
 from recovery.loading import bundled_scenarios, load_scenario
 from recovery.provenance import provenance, source_digest
-from recovery.record import Estimates, Floats, Record, Status
+from recovery.record import Record
+from recovery.recorded import ENDED, Recorded
 from recovery.restored import replicate_of
 from recovery.scenario import Scenario
-from recovery.schema import ESTIMATE_COLUMNS, estimates_block, layouts_of
 from recovery.store import Store
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_ENDED: Final = (Status.CRASHED, Status.TIMED_OUT)
-_STORED: Final = """
-SELECT r.status, r.data_digest, r.session, r.layout, r.estimates, p.quantiles, p.kept_draws,
-    f.stage, f.error
-FROM replicates r JOIN cells c ON c.position = r.cell
-LEFT JOIN posteriors p ON p.replicate = r.id LEFT JOIN failures f ON f.replicate = r.id
-WHERE c.digest = ? AND r.seed = ? AND r."index" = ?
+_SOME_KEYS: Final = """
+SELECT c.digest, r.seed, r."index" FROM replicates r JOIN cells c ON c.position = r.cell LIMIT 2
 """
-_STORED_REFIT: Final = """
-SELECT f.status, r.data_digest, f.session, f.layout, f.estimates, f.quantiles, f.kept_draws,
-    f.stage, f.error
-FROM refits f JOIN replicates r ON r.id = f.replicate JOIN cells c ON c.position = r.cell
-WHERE c.digest = ? AND r.seed = ? AND r."index" = ?
-"""
+_ANOTHER: Final = "Nothing was run; give the scenario that the store was made with"
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,7 @@ class Replay:
     record: Record
     differences: tuple[str, ...]
     surroundings: tuple[str, ...]
-    _seen: tuple[Prepared, Simulated, Fit] | None
+    _seen: tuple[Prepared, Simulated, Fit] | None = field(repr=False)
 
     def groups(self) -> "dict[str, xr.Dataset]":
         """Return the fit as ArviZ's groups, see `recovery.engine.groups.groups`.
@@ -95,8 +88,16 @@ class Replay:
                 f"{k}={v}" for k, v in {**cell.levels, **cell.sampler_levels}.items()
             ),
             "sampler": self.record.sampling.sampler if self.record.sampling else "",
+            "versions": ", ".join(f"{name} {version}" for name, version in _versions().items()),
         }
+        attrs = {name: plain(v) if isinstance(v, str) else v for name, v in attrs.items()}
         return {name: group.assign_attrs(attrs) for name, group in found.items()}
+
+    def to_datatree(self) -> "xr.DataTree":
+        """Return the fit as ArviZ 1 has it; raises what `groups` does."""
+        import xarray as xr
+
+        return xr.DataTree.from_dict(self.groups())
 
     def to_netcdf(self, file: str | os.PathLike[str]) -> None:
         """Write the fit as NetCDF, which ``arviz.from_netcdf`` opens.
@@ -106,18 +107,7 @@ class Replay:
         UsageError, OutputError
             If there was no fit, or the file cannot be written.
         """
-        target = writable_file(file)
-        found = self.groups()
-        begun = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            for number, (name, group) in enumerate(found.items()):
-                mode: Any = "a" if number else "w"
-                group.to_netcdf(begun, group=name, mode=mode, engine="h5netcdf")
-            begun.replace(target)
-        except OSError as error:
-            raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error
-        finally:
-            begun.unlink(missing_ok=True)
+        write_netcdf(self.groups(), file)
 
 
 def replay(
@@ -148,40 +138,68 @@ def replay(
     Raises
     ------
     UsageError
-        If there is no such replicate, or the scenario is not that of the store.
+        If there is no such replicate, or scenario or sampler are not those of the store.
     NotAStore, StoreDamaged
     """
     with closing(Store.read(folder)) as store:
         identity = store.identity()
-        cells = {cell["digest"]: cell for cell in store.cells()}
-        replicate = replicate_of(key, identity, cells)
-        cell, place = replicate.cell, (replicate.seed, replicate.index)
-        query = _STORED_REFIT if replicate.refit else _STORED
-        rows = store.rows(query, (cell.digest, *place))
-        if not rows:
-            raise UsageError(f"{key}: this store has no such replicate; see recovery status")
-        status, data_digest, number, layout, *posterior, stage, error = rows[0]
-        names = layouts_of(store.rows("SELECT id, names, kinds FROM layouts")).get(layout)
+        replicate = _found(store, identity, key)
+        recorded = Recorded.of(store, replicate)
+        cell = replicate.cell
         sessions = store.sessions()
-        session = sessions[number - 1] if 0 < number <= len(sessions) else {}
-        scenario = scenario or _bundled(store, str(identity.get("scenario")), session, key)
+        session = sessions[recorded.session - 1] if 0 < recorded.session <= len(sessions) else {}
+        scenario = scenario or _bundled(store, str(identity["scenario"]), session, key)
+        _check_sampler(cell, sampler)
+        _check_axes(store, scenario, cell)
         workshop = Workshop(scenario, {sampler.name: sampler} if sampler else {})
         described = describe(workshop.checked(cell.levels))
-        refuse_another_run(store, identity, {cell.digest: described})
-        if set(scenario.axes) != set(cell.levels):
-            raise UsageError(f"{folder}: its axes are {', '.join(cell.levels)}; give that scenario")
+        refuse_another_run(store, identity, {cell.digest: described}, _ANOTHER)
+    workshop.sampler(cell.settings.sampler)  # missing, it is no failure of the replicate
     seen: list[tuple[Prepared, Simulated, Fit]] = []
-    if status in _ENDED:
+    if recorded.status in ENDED:
         record = _from_a_distance(replicate, workshop, timeout)
     else:
-        record = run_replicate(replicate, workshop, witness=lambda *fit: seen.append(fit))
-    differences = list(_outcome(record, status, stage, error))
-    if record.data_digest != data_digest.hex() and (data_digest or record.failure is None):
-        differences.append("data: not those that were fitted")
-    if record.estimates is not None and names is not None:
-        differences += _numbers(record.estimates, names[0], *posterior)
+        # As in a run; the last bits of a sum may depend on how many threads had a part in it.
+        with threadpool_limits(limits=1):
+            record = run_replicate(replicate, workshop, witness=lambda *fit: seen.append(fit))
+    differences = tuple(recorded.differences(record))
     surroundings = tuple(_surroundings(session, scenario))
-    return Replay(replicate, record, tuple(differences), surroundings, seen[0] if seen else None)
+    return Replay(replicate, record, differences, surroundings, seen[0] if seen else None)
+
+
+def _found(store: Store, identity: Mapping[str, Any], key: str) -> Replicate:
+    cells = {cell["digest"]: cell for cell in store.cells()}
+    try:
+        return replicate_of(key, identity, cells)
+    except UsageError as error:
+        some = ["-".join(map(str, row)) for row in store.rows(_SOME_KEYS)]
+        have = f"keys of this store are {', '.join(some)}" if some else "it has no replicate yet"
+        raise UsageError(f"{error}; {have}") from error
+    except ValueError as error:
+        raise StoreDamaged(
+            f"{store.folder / FILE_NAME}: {error}; restore it from a backup"
+        ) from error
+
+
+def _check_sampler(cell: Cell, sampler: Sampler | None) -> None:
+    wanted = cell.settings.sampler
+    if sampler is not None and sampler.name != wanted:
+        raise UsageError(f"sampler: {sampler.name!r} is not the {wanted!r} that it was run with")
+    if sampler is None and wanted not in SAMPLERS:
+        raise UsageError(
+            f"sampler: {wanted!r} was an object of its run, which no command can name; give it to "
+            "recovery.replay.replay(folder, key, scenario=..., sampler=...)"
+        )
+
+
+def _check_axes(store: Store, scenario: Scenario, cell: Cell) -> None:
+    if set(scenario.axes) != set(cell.levels):
+        raise ScenarioError(
+            f"scenario {scenario.name}: its axes are {', '.join(scenario.axes) or 'none'}, those "
+            f"in {store.folder} {', '.join(cell.levels) or 'none'}; {_ANOTHER.lower()}"
+        )
+    for axis, level in cell.levels.items():
+        scenario.axes[axis].check(level)
 
 
 def _from_a_distance(replicate: Replicate, workshop: Workshop, timeout_s: float | None) -> Record:
@@ -195,75 +213,22 @@ def _from_a_distance(replicate: Replicate, workshop: Workshop, timeout_s: float 
         seat.end()
 
 
-def writable_file(file: str | os.PathLike[str]) -> Path:
-    """Check that a file can be written where it is to be.
-
-    Raises
-    ------
-    OutputError
-    """
-    target = Path(file)
-    if "\0" in str(target) or target.is_dir():
-        raise OutputError(f"{target}: is a folder; give the name of a file".replace("\0", ""))
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise OutputError(f"{target}: its folder is not there or cannot be written; give another")
-    return target
-
-
 def _bundled(store: Store, name: str, session: Mapping[str, Any], key: str) -> Scenario:
     target = (session.get("scenario") or {}).get("target") or name
     if target == name and name in {listing.name for listing in bundled_scenarios()}:
         return load_scenario(name)
-    file = target if ".py" in target else "FILE.py"
+    # It is to be copied into a shell, and the store may be anybody's.
+    words = [store.folder, key, "--scenario", target if ".py" in target else "FILE.py"]
+    command = shlex.join(["recovery", "replay", *(plain(word) for word in words)])
     raise ScenarioError(
         f"{store.folder}: its scenario {name} is no bundled one, and a file that only a store "
-        "names is not run; to run its code, say "
-        f"recovery replay {store.folder} {key} --scenario {file}"
+        f"names is not run; to run its code, say {command}"
     )
 
 
-def _outcome(record: Record, status: str, stage: str | None, error: str | None) -> Iterator[str]:
-    f = record.failure
-    now = (None, None) if f is None else (str(f.stage), f.error)
-    # How often a process was tried, and how long it was waited for, may be another number now.
-    same = status == record.status and (status in _ENDED or now == (stage, error))
-    if not same:
-        yield f"outcome: {_told(status, stage, error)} then, {_told(record.status, *now)} now"
-
-
-def _told(status: str, stage: str | None, error: str | None) -> str:
-    return status if error is None else f"{status} at {stage} ({error})"
-
-
-def _numbers(
-    estimates: Estimates, names: list[str], block: bytes, quantiles: bytes, kept: bytes
-) -> Iterator[str]:
-    """Compare bit by bit; a parameter that only one of them has is not compared."""
-    there = np.frombuffer(block, dtype="<f8").reshape(len(ESTIMATE_COLUMNS), -1)
-    here = estimates_block(estimates)
-    grid = np.frombuffer(quantiles, dtype="<f8").reshape(len(names), -1)
-    for place, name in enumerate(names):
-        if name not in estimates.names:
-            yield f"{name}: is not estimated any more"
-            continue
-        mine = estimates.names.index(name)
-        differing = [
-            column
-            for column, old, new in zip(
-                ESTIMATE_COLUMNS, there[:, place], here[:, mine], strict=True
-            )
-            if not _same(old, new)
-        ]
-        if not _same(grid[place], estimates.quantiles[mine]):
-            differing.append("quantiles")
-        if differing:
-            yield f"{name}: {', '.join(differing)}"
-    if not _same(np.frombuffer(kept, dtype="<f8"), estimates.kept_draws.ravel()):
-        yield "draws: not those that were kept"
-
-
-def _same(old: Floats, new: Floats) -> bool:
-    return np.array_equal(np.asarray(old), np.asarray(new), equal_nan=True)
+def _versions() -> dict[str, Any]:
+    here = provenance("", 1, None, "")
+    return {**here["packages"], "python": here["python"]}
 
 
 def _surroundings(session: Mapping[str, Any], scenario: Scenario) -> Iterator[str]:
@@ -271,11 +236,11 @@ def _surroundings(session: Mapping[str, Any], scenario: Scenario) -> Iterator[st
     now = provenance("", 1, file, scenario.target)
     there = {**session.get("packages", {}), "python": session.get("python")}
     here = {**now["packages"], "python": now["python"]}
+    there |= session.get("machine", {})
+    here |= now["machine"]
     for name in sorted(set(there) | set(here)):
         if there.get(name) != here.get(name):
-            yield f"{name} {there.get(name)} then, {here.get(name)} now"
-    if session.get("machine") != now["machine"]:
-        yield "another machine"
+            yield f"{name} {there.get(name, 'unknown')} then, {here.get(name, 'none')} now"
     source = (session.get("scenario") or {}).get("source_digest")
     if source and source != source_digest(file):
         yield "the text of the scenario's file has changed"

@@ -31,8 +31,9 @@ CI_PROBS = (0.5, 0.8, 0.9, 0.95)
 """Levels of the central intervals that measures are made at by default."""
 
 _QUANTITY_FAILURES = """
-SELECT cell, quantity, error, count(*) FROM quantity_failures JOIN replicates ON id = replicate
-GROUP BY cell, quantity, error ORDER BY cell, quantity, error
+SELECT cell, quantity, substr(error, 1, 2000), count(*)
+FROM quantity_failures JOIN replicates ON id = replicate
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
 

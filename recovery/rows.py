@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recovery.columns import TIMES, Columns
+from recovery.database import consistent
 from recovery.rank_tests import RankTest
 from recovery.record import Floats
 from recovery.store import Store
@@ -95,7 +96,9 @@ def estimate_rows(columns: Columns, interval: tuple[Floats, Floats]) -> pd.DataF
             "kind": kinds,
             **numbers,
         }
-    ).astype({"rank": "Int64", "ranked_among": "Int64"})
+    )
+    with consistent(columns.folder):
+        frame = frame.astype({"rank": "Int64", "ranked_among": "Int64"})
     at = frame.columns.get_loc("sd")
     assert isinstance(at, int)
     frame.insert(at + 1, "median", columns.flat(columns.column("q0.5")))

@@ -11,12 +11,22 @@ leaves its row in `retried`; a second fit of the data of a flagged one is a row 
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from recovery.checksum import checksum
-from recovery.record import QUANTILE_GRID, Estimates, Floats, QuantityFailure, Record
+from recovery.record import (
+    QUANTILE_GRID,
+    Estimates,
+    Failure,
+    Floats,
+    QuantityFailure,
+    Record,
+    Stage,
+    Status,
+)
 from recovery.stored import NAMES, parsed
 
 APPLICATION_ID: Final = 0x7265636F  # "reco"
@@ -69,7 +79,8 @@ CREATE TABLE retried (
     seed INTEGER NOT NULL, "index" INTEGER NOT NULL, status TEXT NOT NULL,
     simulate_s REAL NOT NULL, sample_s REAL NOT NULL, rest_s REAL NOT NULL,
     data_digest BLOB NOT NULL, session INTEGER NOT NULL,
-    stage TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL) STRICT;
+    stage TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL,
+    refit INTEGER NOT NULL) STRICT;
 CREATE TABLE refits (
     replicate INTEGER PRIMARY KEY REFERENCES replicates, status TEXT NOT NULL,
     simulate_s REAL NOT NULL, sample_s REAL NOT NULL, rest_s REAL NOT NULL,
@@ -116,6 +127,23 @@ def _insertion(table: str, columns: Sequence[str]) -> str:
 
 _REPLICATE: Final = _insertion("replicates", CHECKED)
 _REFIT: Final = _insertion("refits", CHECKED_REFIT)
+_SET_ASIDE: Final = """
+INSERT INTO retried (cell, seed, "index", status, simulate_s, sample_s, rest_s, data_digest,
+    session, stage, error, traceback, refit)
+SELECT cell, seed, "index", status, simulate_s, sample_s, rest_s, data_digest, session, stage,
+    error, traceback, 0
+FROM replicates JOIN failures ON replicate = id
+WHERE cell = ? AND seed = ? AND "index" = ? AND status != 'ok'
+"""
+_SET_ASIDE_REFIT: Final = """
+INSERT INTO retried (cell, seed, "index", status, simulate_s, sample_s, rest_s, data_digest,
+    session, stage, error, traceback, refit)
+SELECT r.cell, r.seed, r."index", f.status, f.simulate_s, f.sample_s, f.rest_s, r.data_digest,
+    f.session, f.stage, f.error, f.traceback, 1
+FROM refits f JOIN replicates r ON r.id = f.replicate
+WHERE r.cell = ? AND r.seed = ? AND r."index" = ? AND f.status != 'ok'
+"""
+_OTHER_DATA: Final = "DataDiffer: its data come out otherwise than those of the first fit"
 
 Layout = tuple[str, str]  # names and kinds of all parameters of a replicate, as JSON
 
@@ -144,17 +172,19 @@ def insert(
     sqlite3.IntegrityError
         If the replicate is there already, or a refit has no original with the same data.
     """
-    estimates, place = record.estimates, (cells[record.cell], record.seed, record.index)
+    place = cells[record.cell], record.seed, record.index
+    first = 0
+    if record.refit:
+        first, record = _original(connection, place, record)
     identity = bytes.fromhex(record.data_digest)
     run = _run(connection, record, session, layouts)
     posterior: tuple[memoryview, ...] = ()
-    if estimates is not None:
+    if (estimates := record.estimates) is not None:
         posterior = _blob(estimates.quantiles), _blob(estimates.kept_draws)
     f = record.failure
     failure = () if f is None else (str(f.stage), f.error, f.traceback)
     if record.refit:
-        number = _original(connection, place, identity, record)
-        row = (number, *run, *(posterior or (None,) * 2), *(failure or (None,) * 3))
+        row = (first, *run, *(posterior or (None,) * 2), *(failure or (None,) * 3))
         connection.execute(_REFIT, (*row, checksum(row)))
     else:
         row = (*place, identity, *run)
@@ -173,21 +203,18 @@ def insert(
 
 
 def set_aside(connection: sqlite3.Connection, record: Record, cells: Mapping[str, int]) -> None:
-    """Move the failed record of a replicate to `retried`, inside the caller's transaction."""
+    """Move what failed of a replicate or refit to `retried`, inside the caller's transaction."""
     place = cells[record.cell], record.seed, record.index
-    query = """SELECT id FROM replicates
-        WHERE cell = ? AND seed = ? AND "index" = ? AND status != 'ok'"""
-    for (number,) in connection.execute(query, place).fetchall():
-        connection.execute(
-            """INSERT INTO retried (cell, seed, "index", status, simulate_s, sample_s, rest_s,
-                data_digest, session, stage, error, traceback)
-            SELECT cell, seed, "index", status, simulate_s, sample_s, rest_s, data_digest, session,
-                stage, error, traceback
-            FROM replicates JOIN failures ON replicate = id WHERE id = ?""",
-            (number,),
-        )
-        connection.execute("DELETE FROM failures WHERE replicate = ?", (number,))
-        connection.execute("DELETE FROM replicates WHERE id = ?", (number,))
+    moved = connection.execute(_SET_ASIDE_REFIT if record.refit else _SET_ASIDE, place)
+    if not moved.rowcount:
+        return
+    query = 'SELECT id FROM replicates WHERE cell = ? AND seed = ? AND "index" = ?'
+    number = connection.execute(query, place).fetchone()
+    if record.refit:
+        connection.execute("DELETE FROM refits WHERE replicate = ?", number)
+    else:
+        connection.execute("DELETE FROM failures WHERE replicate = ?", number)
+        connection.execute("DELETE FROM replicates WHERE id = ?", number)
 
 
 def _run(
@@ -197,26 +224,38 @@ def _run(
     estimates, times, s = record.estimates, record.times, record.sampling
     sampled: tuple[object, ...] = (None,) * 9
     if s is not None:
-        sampled = (
-            s.sampler, s.chains, s.draws, s.tune, s.divergences, s.reached_max_treedepth,
-            s.tree_depth_max, s.acceptance_rate, s.gradient_evaluations,
+        counts = (
+            s.chains, s.draws, s.tune, s.divergences, s.reached_max_treedepth, s.tree_depth_max,
         )  # fmt: skip
-    took = times.simulate_s, times.sample_s, times.rest_s
+        # Of the types that the file has them in: a sampler may count in NumPy's.
+        sampled = (
+            s.sampler,
+            *map(int, counts),
+            float(s.acceptance_rate),
+            int(s.gradient_evaluations),
+        )
+    took = float(times.simulate_s), float(times.sample_s), float(times.rest_s)
     layout = None if estimates is None else _layout(connection, estimates, layouts)
     block = None if estimates is None else estimates_block(estimates).tobytes()
     return (str(record.status), *took, *sampled, session, layout, block)
 
 
 def _original(
-    connection: sqlite3.Connection, place: tuple[int, int, int], identity: bytes, record: Record
-) -> int:
-    """Return the number of the replicate whose data were fitted a second time."""
+    connection: sqlite3.Connection, place: tuple[int, int, int], record: Record
+) -> tuple[int, Record]:
+    """Return the number of the replicate that a second fit is of, and the record to be kept.
+
+    Data that come out otherwise (other versions, another machine) make the second fit a failure.
+    """
     query = """SELECT id, data_digest FROM replicates
         WHERE cell = ? AND seed = ? AND "index" = ? AND status = 'ok'"""
     for number, data_digest in connection.execute(query, place).fetchall():
-        if data_digest == identity or record.failure is not None:
-            return int(number)
-        raise sqlite3.IntegrityError(f"{record.key}: its data differ from those of the first fit")
+        if record.failure is None and data_digest.hex() != record.data_digest:
+            failure = Failure(Stage.SIMULATE, _OTHER_DATA, _OTHER_DATA)
+            record = replace(
+                record, status=Status.FAILED, sampling=None, estimates=None, failure=failure
+            )
+        return int(number), record
     raise sqlite3.IntegrityError(f"{record.key}: there is no first fit")
 
 

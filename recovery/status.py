@@ -1,5 +1,6 @@
 """What is done, failed and left, straight from the store."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -66,9 +67,19 @@ def print_status(folder: Path, console: Console | None = None) -> None:
         text = f"{place} truth={cell['truth_mode']}: paused, as all failed: {why}"
         console.print(Text(plain(text)), soft_wrap=True)
     if left and sessions:
-        words = plain(sessions[-1]["command"]).replace(" --fresh", "")
-        words += " --retry-failed" if paused and "--retry-failed" not in words else ""
-        console.print(Text(f"go on with: {words}"), soft_wrap=True)
+        again = _again(str(sessions[-1]["command"]), retry=bool(paused))
+        console.print(Text(plain(f"go on with: {again}")), soft_wrap=True)
+
+
+def _again(command: str, *, retry: bool) -> str:
+    """Return a command to go on with; quoted, so that it is one command whatever it says."""
+    try:
+        words = [word for word in shlex.split(command) if word != "--fresh"]
+    except ValueError:
+        words = command.split()
+    if retry and "--retry-failed" not in words:
+        words.append("--retry-failed")
+    return shlex.join(words)
 
 
 def _row(table: Table, *groups: Iterable[object]) -> None:

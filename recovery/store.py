@@ -14,12 +14,13 @@ from filelock import FileLock
 from recovery.database import (
     FILE_NAME,
     close_written,
+    consistent,
     open_to_read,
     open_to_write,
     translated,
 )
 from recovery.errors import StoreDamaged
-from recovery.record import Estimates, QuantityFailure, Record
+from recovery.record import ERROR_LENGTH, Estimates, QuantityFailure, Record
 from recovery.schema import Layout, insert, insert_supplement, set_aside
 from recovery.stored import (
     EXECUTION,
@@ -274,7 +275,11 @@ class Store:
             "ORDER BY position"
         )
         shapes = {"levels": LEVELS, "settings": SETTINGS, "problem": PROBLEM, "priors": PRIORS}
+        # Who reads cells counts on it that their positions are their places in this list.
+        places = [position for (position,) in self.rows("SELECT position FROM cells ORDER BY 1")]
         with self._reading():
+            if places != list(range(len(rows))):
+                raise ValueError("its cells are not numbered one after another")
             return [
                 {
                     "digest": digest,
@@ -309,9 +314,10 @@ class Store:
         digests = dict(self.rows("SELECT position, digest FROM cells"))
         done: dict[tuple[str, int], set[int]] = defaultdict(set)
         query = "SELECT cell, seed, \"index\" FROM replicates WHERE status = 'ok' OR ?"
-        for rows in self.chunks(query, (failed,)):
-            for cell, seed, index in rows:
-                done[digests[cell], seed].add(index)
+        with consistent(self.folder):
+            for rows in self.chunks(query, (failed,)):
+                for cell, seed, index in rows:
+                    done[digests[cell], seed].add(index)
         return done
 
     def failing(self) -> dict[str, tuple[int, Counter[tuple[str, str]]]]:
@@ -323,14 +329,15 @@ class Store:
             By cell digest: a number, and a count by (stage, error).
         """
         ok = "SELECT cell, count(*) FROM replicates WHERE status = 'ok' GROUP BY cell"
+        # Those that this program writes are shorter.
         failed = (
-            "SELECT cell, stage, error, count(*) FROM failures JOIN replicates ON id = replicate "
-            "GROUP BY cell, stage, error"
+            "SELECT cell, stage, substr(error, 1, ?), count(*) FROM failures "
+            "JOIN replicates ON id = replicate GROUP BY 1, 2, 3"
         )
         complete = dict(self.rows(ok))
         failures: dict[int, Counter[tuple[str, str]]] = defaultdict(Counter)
-        for cell, stage, error, count in self.rows(failed):
-            failures[cell][stage, error] = count
+        for cell, stage, error, count in self.rows(failed, (2 * ERROR_LENGTH,)):
+            failures[cell][str(stage), str(error)] += count
         cells = self.rows("SELECT position, digest FROM cells")
         return {digest: (complete.get(cell, 0), failures[cell]) for cell, digest in cells}
 

@@ -99,7 +99,8 @@ def keep_streams() -> None:
 
 def settle_streams() -> OSError | None:
     """Flush what `keep_streams` made, and return why standard output was lost, if it was."""
-    for name in _NAMES:
-        getattr(sys, name).settle()
-    lost: OSError | None = getattr(sys, _NAMES[0]).error
-    return lost
+    streams = [getattr(sys, name) for name in _NAMES]
+    for stream in streams:
+        if isinstance(stream, Lasting):  # and not what the user's code put in its place
+            stream.settle()
+    return streams[0].error if isinstance(streams[0], Lasting) else None

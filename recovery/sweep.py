@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.util
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -175,8 +174,9 @@ class Sweep:
             Over how many processes to spread them; by default as many as the first fits show to
             be worth their start.
         timeout : float, optional
-            Seconds that a replicate may take, building and compiling apart. Each fit then runs in
-            a process that can be ended, whatever it is doing.
+            Seconds that a replicate may take, building and compiling apart (a sampler that
+            compiles in every fit, as `pymc` does for discrete variables, has no such stage). Each
+            fit then runs in a process that can be ended, whatever it is doing.
         executor : {"local", "dask"}
             Where fits run: on this machine, or on a Dask cluster. With ``dask`` and no `scheduler`
             a cluster of `workers` processes is started here (call it under
@@ -216,7 +216,7 @@ class Sweep:
         for name, value in (("workers", workers), ("processes", processes)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SettingsError(f"{name}: {value!r} is not allowed; give 1 or more")
-        limits = Limits(_seconds("timeout", timeout))
+        limits = Limits(timeout)
         executor = _executor(executor, scheduler, processes)
         folder = Path(out) if out is not None else Path("reports") / self.design.scenario.name
         writable_folder(folder)
@@ -253,7 +253,9 @@ class Sweep:
             added = add_quantities(store, self.workshop, self.design.cells)
             if added and progress:
                 note(f"test quantities added to {added} replicates, without a fit")
-            escalation = Escalation(store, self.design.cells) if refit_flagged else None
+            escalation = None
+            if refit_flagged:
+                escalation = Escalation(store, self.design.cells, retry=retry_failed)
             plan = Plan(self.design, store, self._rule, retry=retry_failed, escalation=escalation)
             together, apart = self._by_room(prepared)
             with self._executing(executor, scheduler, workers, processes, limits) as execution:
@@ -381,13 +383,6 @@ def _executor(
             'executor: Dask needs the package distributed; pip install "recovery[dask]"'
         )
     return "dask"
-
-
-def _seconds(name: str, given: float | None) -> float | None:
-    """Check a duration."""
-    if given is not None and not (isinstance(given, int | float) and 0 < given < math.inf):
-        raise SettingsError(f"{name}: {given!r} is not allowed; give seconds, more than 0")
-    return given
 
 
 def _tune(given: int | None, ess: int, levels: Mapping[str, Any]) -> int:

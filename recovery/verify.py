@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from recovery.checksum import checksum
 from recovery.errors import StoreDamaged
-from recovery.record import QUANTILE_GRID
+from recovery.inert import plain
+from recovery.record import QUANTILE_GRID, Stage, Status
 from recovery.restored import cell_of
 from recovery.schema import CHECKED, CHECKED_REFIT, ESTIMATE_COLUMNS, IN_GRID, layouts_of
 from recovery.store import Store
@@ -24,18 +25,20 @@ class Verified:
 
     Attributes
     ----------
-    replicates, refits, cells : int
+    replicates, supplements, refits, retried, cells : int
         How many there are.
     left : int
         Planned and not done: a run that is not finished, not a damage.
     unsummed : int
-        Replicates that have no checksum, being older than checksums.
+        Replicates and supplements that have no checksum, being older than checksums.
     findings : list of str
         One line each.
     """
 
     replicates: int = 0
+    supplements: int = 0
     refits: int = 0
+    retried: int = 0
     cells: int = 0
     left: int = 0
     unsummed: int = 0
@@ -61,23 +64,28 @@ def verify(folder: Path) -> Verified:
 class _Verification:
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._digests = dict(store.rows("SELECT position, digest FROM cells"))
         self.found = Verified()
 
     def run(self) -> Verified:
         """Go from the file to what the numbers say; each look assumes that those before passed."""
         looks = (
             self._file,
+            self._sessions,
             self._cells,
             self._keys,
             self._companions,
             self._replicates,
+            self._supplements,
             self._refits,
+            self._failures,
         )
         for look in looks:
             try:
                 self._tell(look())
-            except (StoreDamaged, ValueError, TypeError, KeyError, RecursionError) as error:
-                self.found.findings.append(" ".join(str(error).split())[:300])
+            except (StoreDamaged, LookupError, OverflowError, TypeError, ValueError) as error:
+                self.found.findings.append(str(error))
+        self.found.findings = [" ".join(plain(text).split())[:300] for text in self.found.findings]
         return self.found
 
     def _tell(self, findings: Iterable[str]) -> None:
@@ -94,6 +102,10 @@ class _Verification:
                 yield f"the file: {text}"
         for table, row, parent, _ in self._store.rows("PRAGMA foreign_key_check"):
             yield f"table {table}, row {row}: what it refers to in {parent} is not there"
+
+    def _sessions(self) -> Iterator[str]:
+        if not self._store.sessions() and self._store.rows("SELECT 1 FROM replicates LIMIT 1"):
+            yield "the sessions that its replicates are of are not there"
 
     def _cells(self) -> Iterator[str]:
         identity = self._store.identity()
@@ -127,6 +139,15 @@ class _Verification:
         )
         for cell, seed, index, status in wrong:
             yield f"{self._key(cell, seed, index)}: is {status}, but its rows say otherwise"
+        odd = self._store.rows(
+            'SELECT cell, seed, "index", status FROM replicates '
+            "WHERE status NOT IN (?1, ?2, ?3, ?4) "
+            'UNION ALL SELECT cell, seed, "index", status FROM retried '
+            "WHERE status NOT IN (?2, ?3, ?4)",
+            tuple(Status),
+        )
+        for cell, seed, index, status in odd:
+            yield f"{self._key(cell, seed, index)}: no replicate ends so: {status!r}"
 
     def _replicates(self) -> Iterator[str]:
         columns = ", ".join(f'r."{name}"' for name in CHECKED)
@@ -142,25 +163,34 @@ LEFT JOIN failures f ON f.replicate = r.id ORDER BY r.id
                 failure, row = rest[:3], rest[3:]
                 self.found.replicates += 1
                 self.found.unsummed += summed is None
-                key = self._key(*row[:3])
                 posterior = [] if quantiles is None else [quantiles, kept]
                 told = [] if failure[0] is None else failure
+                values = dict(zip(CHECKED, row, strict=True))
+                wrong = ""
                 if summed is not None and summed != checksum((*row, *posterior, *told)):
-                    yield f"{key}: differs from its checksum"
+                    wrong = "differs from its checksum"
                 elif posterior:
-                    values = dict(zip(CHECKED, row, strict=True))
-                    yield from _contradictions(key, values, quantiles, kept, sizes)
+                    block = values["layout"], values["estimates"]
+                    wrong = _contradiction(*block, quantiles, kept, sizes)
+                if wrong:
+                    yield f"{self._key(*row[:3])}: {wrong}"
 
     def _supplements(self) -> Iterator[str]:
         query = (
             'SELECT r.cell, r.seed, r."index", s.checksum, s.replicate, s.layout, s.estimates, '
             "s.quantiles FROM supplements s JOIN replicates r ON r.id = s.replicate"
         )
+        sizes = self._sizes()
         for rows in self._store.chunks(query, most=_TOGETHER):
             for cell, seed, index, summed, *row in rows:
+                self.found.supplements += 1
+                self.found.unsummed += summed is None
+                wrong = _contradiction(row[1], row[2], row[3], b"", sizes)
                 if summed is not None and summed != checksum(row):
+                    wrong = "differ from their checksum"
+                if wrong:
                     key = self._key(cell, seed, index)
-                    yield f"{key}: test quantities added later differ from their checksum"
+                    yield f"{key}: its test quantities added later: {wrong}"
 
     def _refits(self) -> Iterator[str]:
         columns = ", ".join(f'f."{name}"' for name in CHECKED_REFIT)
@@ -172,48 +202,68 @@ LEFT JOIN failures f ON f.replicate = r.id ORDER BY r.id
         for rows in self._store.chunks(query, most=_TOGETHER):
             for cell, seed, index, summed, *row in rows:
                 self.found.refits += 1
-                key = self._key(cell, seed, index) + "-refit"
                 values = dict(zip(CHECKED_REFIT, row, strict=True))
+                block = values["layout"], values["estimates"]
+                parts = values["quantiles"], values["kept_draws"]
+                wrong = ""
                 if summed != checksum(row):
-                    yield f"{key}: differs from its checksum"
-                elif values["estimates"] is not None:
-                    parts = values["quantiles"], values["kept_draws"]
-                    yield from _contradictions(key, values, *parts, sizes)
+                    wrong = "differs from its checksum"
+                elif (values["status"] == "ok") != (values["stage"] is None):
+                    wrong = f"is {values['status']}, but its row says otherwise"
+                elif values["status"] == "ok":
+                    wrong = _contradiction(*block, *parts, sizes)
+                if wrong:
+                    yield f"{self._key(cell, seed, index)}-refit: {wrong}"
+
+    def _failures(self) -> Iterator[str]:
+        """Look at what has no checksum of its own: failures that were run again."""
+        stages = tuple(Stage)
+        query = 'SELECT cell, seed, "index", stage, error, traceback FROM retried'
+        for rows in self._store.chunks(query, most=_TOGETHER):
+            for *place, stage, error, traceback in rows:
+                self.found.retried += 1
+                texts = isinstance(error, str) and isinstance(traceback, str)
+                if stage not in stages or not texts:
+                    yield f"{self._key(*place)}: its earlier failure cannot be read"
 
     def _sizes(self) -> dict[int, int]:
         rows = self._store.rows("SELECT id, names, kinds FROM layouts")
         return {number: len(names) for number, (names, _) in layouts_of(rows).items()}
 
     def _key(self, cell: int, seed: int, index: int) -> str:
-        rows = self._store.rows("SELECT digest FROM cells WHERE position = ?", (cell,))
-        return f"{rows[0][0] if rows else f'(cell {cell})'}-{seed}-{index}"
+        return f"{self._digests.get(cell, f'(cell {cell})')}-{seed}-{index}"
 
 
-def _contradictions(
-    key: str, values: dict[str, Any], quantiles: bytes, kept: bytes, sizes: dict[int, int]
-) -> Iterator[str]:
-    """Say where the numbers of a complete fit do not fit each other."""
-    n = sizes.get(values["layout"], 0)
-    estimates = np.frombuffer(values["estimates"], dtype="<f8")
-    grid = np.frombuffer(quantiles, dtype="<f8")
-    expected = n * len(ESTIMATE_COLUMNS), n * len(QUANTILE_GRID)
-    if not n or (estimates.size, grid.size) != expected or len(kept) % 8:
-        yield f"{key}: has not as many numbers as its parameters need"
-        return
-    summary = estimates.reshape(len(ESTIMATE_COLUMNS), n)[-len(IN_GRID) :]
-    if not np.array_equal(summary, grid.reshape(n, -1)[:, IN_GRID].T, equal_nan=True):
-        yield f"{key}: its intervals are not the quantiles of its posterior"
+def _contradiction(
+    layout: int, estimates: bytes, quantiles: bytes, kept: bytes, sizes: dict[int, int]
+) -> str:
+    """Say where the numbers of a complete fit do not fit each other; empty if they do."""
+    n = sizes.get(layout, 0)
+    blobs = all(isinstance(block, bytes) for block in (estimates, quantiles, kept))
+    expected = 8 * n * len(ESTIMATE_COLUMNS), 8 * n * len(QUANTILE_GRID)
+    if not n or not blobs or (len(estimates), len(quantiles)) != expected or len(kept) % 8:
+        return "has not as many numbers as its parameters need"
+    values = np.frombuffer(estimates, dtype="<f8").reshape(len(ESTIMATE_COLUMNS), n)
+    grid = np.frombuffer(quantiles, dtype="<f8").reshape(n, -1)
+    if not np.array_equal(values[-len(IN_GRID) :], grid[:, IN_GRID].T, equal_nan=True):
+        return "its intervals are not the quantiles of its posterior"
+    ranks = values[[ESTIMATE_COLUMNS.index(name) for name in ("rank", "ranked_among")]]
+    if (np.isinf(ranks) | (ranks % 1 > 0)).any():
+        return "has ranks that are no whole numbers"
+    return ""
 
 
 def summary(found: Verified, folder: Path) -> Sequence[str]:
     """Return what a person is told, line by line."""
     lines = [
         f"{folder}: {found.replicates} replicates and {found.refits} second fits in "
-        f"{found.cells} cells looked at; {found.left} planned are not done yet"
+        f"{found.cells} cells looked at; {found.left} planned are not done yet",
+        f"also {found.supplements} sets of test quantities added later, and {found.retried} "
+        "failures that were run again",
     ]
     if found.unsummed:
         lines.append(
-            f"{found.unsummed} replicates were written before there were checksums; of these, only "
+            f"{found.unsummed} of them were written before there were checksums; of these, only "
             "sizes and the agreement of their numbers could be looked at"
         )
     lines += found.findings

@@ -37,6 +37,7 @@ LAYERS = [
     "migration",
     "database",
     "store",
+    "recorded",
     "ahead",
     "blocks",
     "columns",

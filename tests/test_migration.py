@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recovery import Results, migration
+from recovery import Results, ahead, migration
 from recovery.database import FILE_NAME
-from recovery.errors import NotAStore
+from recovery.errors import NotAStore, StoreDamaged
 from recovery.schema import SCHEMA_VERSION
 from recovery.store import Store
+from recovery.verify import verify
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("format-*"))
 
@@ -102,3 +103,31 @@ def test_formats_that_were_never_released_are_refused_with_the_way_out(
     for opening in (Store.read, Store.create_or_open):
         with pytest.raises(NotAStore, match="earlier version.*--fresh"):
             opening(golden)
+
+
+def test_an_earlier_format_with_a_trigger_is_refused_and_its_file_left_alone(golden: Path) -> None:
+    raw = sqlite3.connect(golden / FILE_NAME)
+    raw.execute("CREATE TRIGGER t AFTER INSERT ON sessions BEGIN DELETE FROM cells; END")
+    raw.commit()
+    raw.close()
+    before = (golden / FILE_NAME).read_bytes()
+    for opening in (Store.read, Store.create_or_open):
+        with pytest.raises(StoreDamaged, match="holds other tables"):
+            opening(golden)
+    assert (golden / FILE_NAME).read_bytes() == before
+
+
+def test_a_private_copy_is_made_once_and_not_by_each_thread_that_reads_ahead(
+    golden: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "_FROM", 0)
+    monkeypatch.setattr(ahead, "_touch", lambda *_: pytest.fail("another copy"))
+    assert reads_as_expected(golden)
+
+
+def test_a_store_that_was_migrated_is_whole_and_tells_what_has_no_checksum(golden: Path) -> None:
+    for _ in range(2):
+        found = verify(golden)
+        assert found.findings == []
+        assert found.unsummed == found.replicates + found.supplements > 0
+        Store.create_or_open(golden).close()

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,14 +76,16 @@ def record(index: int, names: tuple[str, ...] = ("b", "a")) -> Record:
     )
 
 
+FAILED: dict[str, Any] = {
+    "status": Status.FAILED,
+    "sampling": None,
+    "estimates": None,
+    "failure": Failure(Stage.SAMPLE, "ValueError: no", "Traceback ..."),
+}
+
+
 def failed(index: int) -> Record:
-    return dataclasses.replace(
-        record(index),
-        status=Status.FAILED,
-        sampling=None,
-        estimates=None,
-        failure=Failure(Stage.SAMPLE, "ValueError: no", "Traceback ..."),
-    )
+    return dataclasses.replace(record(index), **FAILED)
 
 
 def begin(store: Store) -> Store:
@@ -394,3 +397,86 @@ def test_a_full_disk_stops_the_commit_and_loses_nothing_acknowledged(out: Path) 
         store.rows("PRAGMA max_page_count = 1000000")
         store.append([record(1)])
         assert done(store) == {0, 1}
+
+
+# --- second tries -------------------------------------------------------------------------------
+
+
+def refit(index: int, **changed: Any) -> Record:
+    return dataclasses.replace(
+        record(index), **{"key": f"{CELL['digest']}-1-{index}-refit", "refit": True, **changed}
+    )
+
+
+def test_a_failed_record_is_replaced_only_where_that_is_asked_for_and_kept_apart(
+    out: Path,
+) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([failed(0), record(1)])
+        with pytest.raises(StoreWriteError, match="contradicts what is there"):
+            store.append([record(0)])
+        store.append([record(0)], retry=True)
+        assert store.rows('SELECT "index", status FROM replicates ORDER BY 1') == [
+            (0, "ok"), (1, "ok"),
+        ]  # fmt: skip
+        query = 'SELECT "index", status, stage, error, traceback FROM retried'
+        kept = [(0, "failed", "sample", "ValueError: no", "Traceback ...")]
+        assert store.rows(query) == kept
+        assert store.rows("SELECT count(*) FROM failures") == [(0,)]
+        # A complete one is never replaced, whatever is asked for.
+        with pytest.raises(StoreWriteError, match="contradicts what is there"):
+            store.append([record(1)], retry=True)
+        assert store.rows(query) == kept
+
+
+def test_a_failure_is_kept_each_time_that_it_is_run_again(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([failed(0)])
+        for _ in range(3):
+            store.append([failed(0)], retry=True)
+        assert store.rows("SELECT count(*) FROM retried") == [(3,)]
+        assert store.rows("SELECT count(*) FROM failures") == [(1,)]
+
+
+def test_a_failure_is_not_lost_when_the_commit_of_its_replacement_fails(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([failed(0), record(1)])
+        with pytest.raises(StoreWriteError):
+            store.append([record(0), record(1)], retry=True)
+        assert store.rows('SELECT "index", status FROM replicates ORDER BY 1') == [
+            (0, "failed"), (1, "ok"),
+        ]  # fmt: skip
+        assert store.rows("SELECT error FROM failures") == [("ValueError: no",)]
+        assert store.rows("SELECT count(*) FROM retried") == [(0,)]
+
+
+def test_failed_replicates_count_as_done_unless_they_are_to_be_run_again(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([failed(0), record(1), failed(2)])
+        assert done(store) == {0, 1, 2}
+        assert store.done(failed=False)[CELL["digest"], 1] == {1}
+        kinds = {("sample", "ValueError: no"): 2}
+        assert store.failing() == {CELL["digest"]: (1, kinds)}
+
+
+def test_a_second_fit_stands_beside_the_first_and_only_with_the_same_data(out: Path) -> None:
+    with begin(Store.create_or_open(out)) as store:
+        store.append([record(0), failed(1), record(3)])
+        for wrong in (refit(2), refit(1)):
+            with pytest.raises(StoreWriteError, match="there is no first fit"):
+                store.append([wrong])
+        assert store.rows("SELECT count(*) FROM refits") == [(0,)]
+        store.append([refit(0), refit(3, data_digest="0e" * 16)])
+        ((_, *sound), (_, status, error, estimates)) = store.rows(
+            "SELECT replicate, status, error, estimates FROM refits"
+        )
+        assert sound[:2] == ["ok", None]
+        assert (status, estimates) == ("failed", None)
+        assert "its data come out otherwise" in error
+        assert done(store) == {0, 1, 3}
+        # Run again where the data are the same, it stands instead, and the failure apart.
+        store.append([refit(3)], retry=True)
+        assert store.rows("SELECT status FROM refits") == [("ok",), ("ok",)]
+        assert store.rows('SELECT "index", status, refit FROM retried') == [(3, "failed", 1)]
+        with pytest.raises(StoreWriteError):
+            store.append([refit(0)])

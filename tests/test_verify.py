@@ -15,7 +15,7 @@ from recovery.database import FILE_NAME
 from recovery.errors import RecoveryError
 from recovery.results import Results
 from recovery.store import Store
-from recovery.testing import ExactSampler, line
+from recovery.testing import ExactDensity, ExactSampler, line
 from recovery.verify import verify
 
 Run = Callable[..., Results]
@@ -88,21 +88,35 @@ def test_each_kind_of_damage_is_told_and_ends_with_1(
     assert "Traceback" not in said
 
 
-def test_a_doubled_key_is_found_though_the_index_denies_it(whole: Path) -> None:
-    table = "CREATE TABLE replicates ("
-    raw = sqlite3.connect(whole / FILE_NAME)
+def loosened(folder: Path, table: str, *statements: str) -> None:
+    """Change a table as damage does, which no constraint prevents; its words stay as they were."""
+    raw = sqlite3.connect(folder / FILE_NAME)
     raw.execute("PRAGMA writable_schema = ON")
-    (sql,) = raw.execute("SELECT sql FROM sqlite_schema WHERE name = 'replicates'").fetchone()
-    without = sql.replace(', checksum BLOB,\n    UNIQUE (cell, seed, "index")', ", checksum BLOB")
-    assert sql.startswith(table)
-    assert without != sql
-    raw.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'replicates'", (without,))
-    raw.execute("DELETE FROM sqlite_schema WHERE name = 'sqlite_autoindex_replicates_1'")
+    (strict,) = raw.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+    loose = strict.replace("STRICT, WITHOUT", "WITHOUT").replace(") STRICT", ")")
+    loose = loose.replace(" NOT NULL", "").replace(',\n    UNIQUE (cell, seed, "index")', "")
+    index = f"sqlite_autoindex_{table}_1"
+    kept = raw.execute("SELECT * FROM sqlite_schema WHERE name = ?", (index,)).fetchall()
+    if "UNIQUE" in strict:
+        raw.execute("DELETE FROM sqlite_schema WHERE name = ?", (index,))
+    raw.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (loose, table))
     raw.commit()
     raw.close()
+    damage(folder, *statements)
+    raw = sqlite3.connect(folder / FILE_NAME)
+    raw.execute("PRAGMA writable_schema = ON")
+    raw.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (strict, table))
+    if "UNIQUE" in strict:
+        raw.executemany("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", kept)
+    raw.commit()
+    raw.close()
+
+
+def test_a_doubled_key_is_found_though_the_index_denies_it(whole: Path) -> None:
     columns = "cell, seed, status, simulate_s, sample_s, rest_s, data_digest, session"
-    damage(
+    loosened(
         whole,
+        "replicates",
         f'INSERT INTO replicates ("index", {columns}) SELECT "index", {columns} FROM replicates '
         "WHERE id = 1",
     )
@@ -252,3 +266,32 @@ def test_a_failed_replicate_that_is_run_again_is_kept_beside_what_came_of_it(
     shutil.rmtree(out)
     sound = Sweep(line, sampler=Failing(), draws=100, replicates=3)
     assert sound.run(out, progress=False, report=False).estimates.equals(expected)
+
+
+def test_results_read_before_failures_were_run_again_can_still_be_asked(
+    run_line: Run, out: Path
+) -> None:
+    class Failing(ExactSampler):
+        broken: tuple[int, ...] = (2, 3)
+        fits = 0
+
+        def compile(self, target: Any, simulated: Any) -> Any:
+            return FailingDensity(self, target)
+
+    class FailingDensity(ExactDensity):
+        def fit(self, simulated: Any, settings: Any, seed: int) -> Any:
+            Failing.fits += 1
+            if Failing.fits - 1 in Failing.broken:
+                raise ValueError("not today")
+            return super().fit(simulated, settings, seed)
+
+    before = run_line(sampler=Failing(), replicates=4, workers=1)
+    assert before.replicates["status"].tolist() == ["ok", "ok", "failed", "failed"]
+    before = Results(out)
+    Failing.broken = ()
+    Sweep(line, sampler=Failing(), draws=100, replicates=4).run(
+        out, workers=1, progress=False, report=False, retry_failed=True
+    )
+    assert before.replicates["status"].tolist() == ["ok", "ok", "failed", "failed"]
+    assert len(before.pairs()) == len(Results(out).pairs())
+    assert set(before.estimates["replicate"]) == {0, 1}

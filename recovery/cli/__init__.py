@@ -11,7 +11,7 @@ from recovery.cli.replay import add_replay
 from recovery.cli.run import EPILOG, add_run
 from recovery.cli.told import told
 from recovery.cli.words import whole
-from recovery.errors import RecoveryError, UsageError, UserCodeError
+from recovery.errors import RecoveryError, StoreDamaged, UsageError, UserCodeError
 from recovery.inert import plain
 from recovery.streams import keep_streams, settle_streams
 
@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what is done, failed and left")
     status.add_argument("folder", metavar="DIR", help="output folder of a run")
     status.add_argument(
-        "--verify", action="store_true", help="look at every byte of the store; 1 if it is damaged"
+        "--verify",
+        action="store_true",
+        help="check file, tables and every replicate's checksum; 1 if damaged",
     )
     status.set_defaults(call=_status)
     add_replay(commands)
@@ -85,7 +87,12 @@ def _status(options: argparse.Namespace) -> int:
 
         found = verify(folder)
         print("\n".join(summary(found, folder)))
-        return 1 if found.findings else 0
+        if found.findings:
+            raise StoreDamaged(
+                f"{folder}: {len(found.findings)} things are wrong with its store; restore "
+                "results.sqlite from a backup, or begin again with --fresh"
+            )
+        return 0
     from recovery.status import print_status
 
     print_status(folder)

@@ -43,7 +43,8 @@ def _replay(options: argparse.Namespace) -> int:
     from recovery.loading import load_scenario
 
     with uncollected():
-        from recovery.replay import replay, writable_file
+        from recovery.engine.netcdf import writable_file
+        from recovery.replay import replay
     if options.netcdf is not None:
         writable_file(options.netcdf)  # before a fit that may take an hour
     scenario = None if options.scenario is None else load_scenario(options.scenario)
@@ -97,7 +98,9 @@ def _print(again: Any) -> None:
         console.print(table)
     for difference in again.differences:
         console.print(Text(plain(f"differs: {difference}")), soft_wrap=True)
-    for other in again.surroundings if again.differences else ():
-        console.print(Text(plain(f"perhaps because: {other}")), soft_wrap=True)
     if not again.differences:
-        print("the same to the bit as what is stored")
+        exact = again.record.status in ("ok", "failed")
+        print("the same to the bit as what is stored" if exact else "it ended the same way")
+    why = "perhaps because" if again.differences else "although"
+    for other in again.surroundings:
+        console.print(Text(plain(f"{why}: {other}")), soft_wrap=True)

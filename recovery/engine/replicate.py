@@ -97,6 +97,8 @@ def run_replicate(
         with clock.at(Stage.COMPILE):
             density = workshop.density(prepared, sampler, simulated)
             quantities = workshop.quantities(prepared)
+            if prepared.problem.predict:
+                workshop.predictor(prepared.structure)
         with clock.at(Stage.SAMPLE):
             fit = density.fit(simulated, replicate.settings, replicate.sampler_seed)
         if witness is not None:
@@ -118,8 +120,9 @@ def run_replicate(
         raise
     except BaseException as error:
         # BaseException: a panic inside a compiled sampler is not an Exception.
-        text = said(error) + advice(error)
-        failure = Failure(clock.stage, text[:ERROR_LENGTH], _traceback(error))
+        advised = advice(error)
+        text = said(error)[: ERROR_LENGTH - len(advised)] + advised
+        failure = Failure(clock.stage, text, _traceback(error))
         return _record(
             replicate,
             Status.FAILED,

@@ -7,6 +7,7 @@ had elsewhere; a replicate that Dask gives up is run again alone, and then recor
 
 import contextlib
 import logging
+import signal
 import threading
 import time
 import uuid
@@ -114,10 +115,11 @@ class ClusterExecution:
         WorkerDied
             If no worker comes, or none can be used.
         """
-        self._await_workers()
-        self._client.register_plugin(self._plugin)
-        self._intake.expect(1)
         try:
+            with _told():
+                self._await_workers()
+                self._client.register_plugin(self._plugin)
+            self._intake.expect(1)
             in_background(self._feed, agenda)
             yield from self._intake.batches()
         finally:
@@ -138,39 +140,39 @@ class ClusterExecution:
     def _feed(self, agenda: Agenda) -> None:
         outbox = self._intake.outbox
         try:
-            lost: list[Replicate] = []
-            for replicates, outcome in self._outcomes(agenda):
-                if isinstance(outcome, KilledWorker):
-                    lost += replicates
-                    continue
-                for record in outcome:
+            with _told():
+                for record in self._records(agenda):
                     outbox.put(record)
-            for replicate in lost:
-                outbox.put(self._alone(replicate))
         except BaseException as error:
             outbox.put(error)
         outbox.put(None)
 
-    def _outcomes(self, agenda: Agenda) -> Iterator[_Outcome]:
+    def _records(self, agenda: Agenda) -> Iterator[Record]:
         """Keep the cluster busy until the agenda is empty."""
+        lost: list[Replicate] = []
         while True:
             while len(self._futures) < _AHEAD * self._cores():
-                if not (replicates := self._taken(agenda)):
+                # What is lost counts as under way, so that to wait for more would be for ever.
+                if not (replicates := self._taken(agenda, wait=not lost)):
                     break
                 self._submit(replicates)
-            if not self._futures:
+            if self._futures:
+                for replicates, outcome in self._arrived():
+                    if isinstance(outcome, KilledWorker):
+                        lost += replicates
+                    else:
+                        yield from outcome
+            elif lost:
+                yield self._alone(lost.pop())
+            else:
                 return
-            yield from self._arrived()
 
-    def _taken(self, agenda: Agenda) -> list[Replicate]:
-        """Take what goes into one task; wait for it if nothing else is under way."""
+    def _taken(self, agenda: Agenda, *, wait: bool) -> list[Replicate]:
+        """Take what goes into one task; wait for it only if nothing else is under way."""
         taken: list[Replicate] = []
         while len(taken) < self._together:
-            idle = not self._futures and not taken
-            replicate = agenda.take(wait=idle)
-            if replicate is None and idle and agenda.has_suspects:
-                # Each has a process to itself here; suspects only have to be met.
-                replicate = agenda.take_suspect()
+            idle = wait and not self._futures and not taken
+            replicate = agenda.take(wait=idle, alone=True)
             if replicate is None:
                 break
             taken.append(replicate)
@@ -242,6 +244,9 @@ class Seats(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
 
     def setup(self, worker: Any) -> None:
         """Begin on a worker; its processes are started when they are needed."""
+        # Ctrl-C in a terminal reaches workers that were started there; the runner decides.
+        with contextlib.suppress(ValueError):  # a worker whose main thread is another's
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._own = threading.local()
         self._all: list[Seat] = []
 
@@ -265,6 +270,17 @@ def _run(plugin: str, replicates: list[Replicate]) -> list[Record]:
     return [seats.run(replicate) for replicate in replicates]
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what goes wrong on a cluster into one line."""
+    try:
+        yield
+    except RecoveryError:
+        raise
+    except Exception as error:
+        raise _unusable(f"{type(error).__name__}: {error}") from error
+
+
 def _given_up(future: Future) -> KilledWorker:
     """Return why Dask gave a replicate up, or raise what makes going on pointless."""
     error = future.exception() if future.status == "error" else None
@@ -273,7 +289,11 @@ def _given_up(future: Future) -> KilledWorker:
     if isinstance(error, RecoveryError):
         raise error
     reason = f"{type(error).__name__}: {error}" if error else f"a task was {future.status}"
-    raise WorkerDied(
+    raise _unusable(reason)
+
+
+def _unusable(reason: str) -> WorkerDied:
+    return WorkerDied(
         f"the Dask cluster could not run a replicate ({' '.join(reason.split())[:300]}); what was "
         "done is kept; have the same recovery, PyMC and Python on all its workers, and run again"
     )

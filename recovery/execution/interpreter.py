@@ -11,7 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from multiprocessing import Pipe
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import cloudpickle
@@ -21,10 +24,14 @@ from recovery.errors import WorkerDied
 from recovery.execution.served import DUMP, READY, Equipment
 from recovery.scenario import Scenario
 
-_START: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from recovery.execution.served import serve; serve(*map(int, sys.argv[2:]))"
-)
+_START: Final = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from recovery.importing import uncollected
+with uncollected():
+    from recovery.execution.served import serve
+serve(*map(int, sys.argv[2:]))
+"""
 _END_S: Final = 1.0  # for a process to end by itself once asked
 _DUMP_S: Final = 0.3  # for a traceback of all threads to be written
 _DUMP_LENGTH: Final = 20_000
@@ -47,11 +54,35 @@ class Package:
 
     def __init__(self, equipment: Equipment, *, by_value: bool = False) -> None:
         scenario = equipment.scenario
-        if by_value and scenario.recipe is not None:
-            cloudpickle.register_pickle_by_value(sys.modules[scenario.function.__module__])
+        if by_value:
+            module = sys.modules.get(scenario.function.__module__)
+            if module is not None and _of_the_user(module):
+                cloudpickle.register_pickle_by_value(module)
             equipment = dataclasses.replace(equipment, scenario=Scenario(scenario.function))
-        self.payload: bytes = cloudpickle.dumps(equipment)
+        self._equipment = equipment
         self.numbers: Mapping[str, int] = {c.digest: i for i, c in enumerate(equipment.cells)}
+
+    @cached_property
+    def payload(self) -> bytes:
+        """What is sent; threads of one process need it not, nor need their sampler be pickled."""
+        try:
+            return bytes(cloudpickle.dumps(self._equipment))
+        except Exception as error:
+            raise WorkerDied(
+                f"scenario and sampler cannot be sent to another process ({type(error).__name__}: "
+                f"{error}); leave out --processes, --timeout and --executor, or mend that"
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel as what is sent."""
+        return {"payload": self.payload, "numbers": self.numbers}
+
+
+def _of_the_user(module: ModuleType) -> bool:
+    """Say whether a module is a file of the user's own, which no other machine need have."""
+    file = getattr(module, "__file__", None) or ""
+    own = module.__name__ != "__main__" and not module.__name__.startswith("recovery.")
+    return own and "site-packages" not in Path(file).parts
 
 
 class Interpreter:
@@ -76,20 +107,31 @@ class Interpreter:
 
     def __init__(self, package: Package, threads: int, *, stages: bool) -> None:
         self._numbers = package.numbers
+        payload = package.payload
         self._dump = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `end`)
         self._connection, theirs = Pipe()
         fds = (theirs.fileno(), self._dump.fileno())
-        self._process = subprocess.Popen(  # noqa: S603  (a fixed program of our own)
-            [
-                *(sys.executable, "-c", _START, json.dumps(sys.path)),
-                *map(str, (*fds, os.getpid(), threads, int(stages))),
-            ],
-            stdin=subprocess.DEVNULL,
-            pass_fds=fds,
-        )
-        theirs.close()
         try:
-            self._connection.send_bytes(package.payload)
+            self._process = subprocess.Popen(  # noqa: S603  (a fixed program of our own)
+                [
+                    *(sys.executable, "-c", _START, json.dumps(sys.path)),
+                    *map(str, (*fds, os.getpid(), threads, int(stages))),
+                ],
+                stdin=subprocess.DEVNULL,
+                pass_fds=fds,
+                # Ctrl-C is for the runner's group; what it means here is the runner's to say.
+                process_group=0,
+            )
+        except OSError as error:
+            self._connection.close()
+            self._dump.close()
+            raise WorkerDied(
+                f"no other process can be started ({error.strerror}); use fewer --workers"
+            ) from error
+        finally:
+            theirs.close()
+        try:
+            self._connection.send_bytes(payload)
             answer = self.receive()
         except (OSError, Died) as error:
             how = str(error) if isinstance(error, Died) else self._how()

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from recovery.agenda import Agenda
 from recovery.design import Replicate
 from recovery.engine.workshop import Workshop
+from recovery.errors import WorkerDied
 from recovery.execution.balance import Layout, layout_for, pays, spread
 from recovery.execution.carried import Carried
 from recovery.execution.crew import Crew, in_background
@@ -103,7 +104,7 @@ class LocalExecution:
             if threads and self._limits.timeout_s is None:
                 yield from self._in_threads(agenda, first, left)
             else:
-                yield from self._in_processes(agenda, left)
+                yield from self._in_processes(agenda)
         finally:
             self._dismiss()
 
@@ -118,7 +119,8 @@ class LocalExecution:
         with threadpool_limits(limits=1):
             crew.start()
             if agenda.has_suspects:
-                self._start(self._sit, agenda.take_suspect)
+                self._start(self._sit, agenda)
+                crew.shrink(1)
             decided = self._processes is not None or self._workers == 1
             if self._processes is not None:
                 self._recruit(spread(self._workers, self._processes), crew, agenda, first)
@@ -129,15 +131,12 @@ class LocalExecution:
                     decided = True
                     self._recruit(self._measured(crew, left), crew, agenda, first)
 
-    def _in_processes(self, agenda: Agenda, left: int) -> Generator[list[Record], None, None]:
+    def _in_processes(self, agenda: Agenda) -> Generator[list[Record], None, None]:
         """Run in processes, one fit at a time in each."""
-        layout = spread(min(self._workers, left), self._workers)
-        self._carry(layout)
-        for _ in range(layout.processes):
-            self._start(self._sit, agenda.take)
-        if agenda.has_suspects:
-            # Alone in a process they already are; somebody has to take them.
-            self._start(self._sit, agenda.take_suspect)
+        # As many as may be wanted later; a seat without a replicate has no process.
+        self._carry(Layout(self._workers, 1))
+        for _ in range(self._workers):
+            self._start(self._sit, agenda)
         yield from self._intake.batches()
 
     def _measured(self, crew: Crew, left: int) -> Layout:
@@ -155,19 +154,24 @@ class LocalExecution:
         if layout.processes == 1:
             return
         self._carry(layout)
-        for _ in range(layout.processes - 1):
-            in_background(self._introduce, layout.threads, crew, agenda, first)
+        each, over = divmod(self._workers, layout.processes)
+        for number in range(layout.processes - 1):
+            in_background(self._introduce, each + (number < over), crew, agenda, first)
 
     def _introduce(self, threads: int, crew: Crew, agenda: Agenda, first: Replicate) -> None:
         outbox = self._intake.outbox
         try:
             member = self._join(Member(self._package, threads))
-            if not member.warm_up(first):
-                member.end()
-                note("a worker process died while it compiled; going on without it")
-                return
+        except WorkerDied as error:
+            # The threads of this process do the same work, if more slowly.
+            note(f"going on without another process: {error}")
+            return
         except BaseException as error:
             outbox.put(error)
+            return
+        if not member.warm_up(first):
+            member.end()
+            note("a worker process died while it compiled; going on without it")
             return
         if not self._intake.join():
             member.end()
@@ -190,12 +194,12 @@ class LocalExecution:
         self._intake.expect(1)
         in_background(target, *args)
 
-    def _sit(self, take: Callable[[], Replicate | None]) -> None:
+    def _sit(self, agenda: Agenda) -> None:
         """Run what is taken in a process of its own, one after another."""
         outbox = self._intake.outbox
         seat = self._join(Seat(self._package, self._limits))
         try:
-            while (replicate := take()) is not None:
+            while (replicate := agenda.take(alone=True)) is not None:
                 outbox.put(seat.run(replicate))
         except BaseException as error:
             outbox.put(error)

@@ -1,12 +1,13 @@
 """A place where one replicate at a time runs in a process of its own, whatever it does to it."""
 
+import math
 import threading
 import time
 from dataclasses import dataclass
 from typing import Final
 
 from recovery.design import Replicate
-from recovery.errors import WorkerDied
+from recovery.errors import SettingsError, WorkerDied
 from recovery.execution.interpreter import Died, Interpreter, Package
 from recovery.record import Failure, Record, Stage, Status, Times
 
@@ -31,6 +32,12 @@ class Limits:
 
     timeout_s: float | None = None
     tries: int = TRIES
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        given = self.timeout_s
+        if given is not None and not (isinstance(given, int | float) and 0 < given < math.inf):
+            raise SettingsError(f"timeout: {given!r} is not allowed; give seconds, more than 0")
 
 
 class Seat:
@@ -75,7 +82,8 @@ class Seat:
                     f"TimedOut: no end within {self._limits.timeout_s:g} s at stage {watch.stage}"
                 )
                 if watch.stage in _UNCOUNTED:
-                    error = f"TimedOut: stage {watch.stage} took more than {COMPILE_S:g} s"
+                    most = max(COMPILE_S, self._limits.timeout_s or 0.0)
+                    error = f"TimedOut: stage {watch.stage} took more than {most:g} s"
                 return ended(replicate, Status.TIMED_OUT, watch.stage, watch.times(), error, where)
             finally:
                 if watch.open:

@@ -56,8 +56,6 @@ def serve(fd: int, dump_fd: int, parent: int, threads: int, stages: int) -> None
     """
     _die_with(parent)
     keep_streams()  # what a scenario prints has no reader, perhaps
-    # Ctrl-C reaches the whole process group; only the runner decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable(dump_fd, all_threads=True)
     faulthandler.register(DUMP, dump_fd, all_threads=True)
     for inherited in (fd, dump_fd):

@@ -8,6 +8,8 @@ runner gives each of these a process of its own.
 import contextlib
 import os
 import re
+import stat
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Final
 FILE_NAME: Final = ".under-way"
 _SLOT: Final = 96  # bytes, for the longest key there is
 _KEY: Final = re.compile(rb"[0-9a-f]{16}-\d{1,19}-\d{1,19}(?:-refit)?")
+_PLAIN: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a folder may come from elsewhere
 _MOST: Final = 4096  # slots read of a file
 
 
@@ -41,23 +44,26 @@ class UnderWay:
         self._free: list[int] = []
         self._slots = 0
         self._places: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> "UnderWay":
         """Begin, with the suspects on file."""
         with contextlib.suppress(OSError):
-            self._fd = os.open(
-                self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-            )
+            self._fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _PLAIN, 0o600)
         for key in sorted(self.suspects):
             self._mark(key)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Forget; a runner that ends in good order suspects nobody but who was suspected before."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        if not self._places:
+        # What threads are still at when a run is stopped at once did not end it.
+        for key in set(self._places) - self.suspects:
+            self._clear(key)
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+        if not self.suspects:
             with contextlib.suppress(OSError):
                 self._file.unlink(missing_ok=True)
 
@@ -77,29 +83,37 @@ class UnderWay:
             self._clear(key)
 
     def _mark(self, key: str) -> None:
-        try:
-            place = self._free.pop()
-        except IndexError:
-            place, self._slots = self._slots, self._slots + 1
-        self._places[key] = place
-        self._write(place, key.encode())
+        with self._lock:
+            if self._free:
+                place = self._free.pop()
+            else:
+                place = self._slots
+                self._slots += 1
+            self._places[key] = place
+            self._write(place, key.encode())
 
     def _clear(self, key: str) -> None:
-        place = self._places.pop(key, None)
-        if place is not None:
-            self._write(place, b"")
-            self._free.append(place)
+        with self._lock:
+            place = self._places.pop(key, None)
+            if place is not None:
+                self._write(place, b"")
+                self._free.append(place)
 
     def _write(self, place: int, text: bytes) -> None:
+        """Write a slot; hold the lock, so that no thread writes to a number that was closed."""
         # Without a place to write it, a crash has no suspects; that must not end a sound run.
         with contextlib.suppress(OSError):
-            os.pwrite(self._fd, text.ljust(_SLOT, b"\n"), place * _SLOT)
+            if self._fd >= 0:
+                os.pwrite(self._fd, text.ljust(_SLOT, b"\n"), place * _SLOT)
 
 
 def _read(file: Path) -> set[str]:
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(_SLOT * _MOST)
-    except OSError:
-        return set()
+    content = b""
+    with contextlib.suppress(OSError):
+        fd = os.open(file, os.O_RDONLY | _PLAIN)
+        try:
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                content = os.read(fd, _SLOT * _MOST)
+        finally:
+            os.close(fd)
     return {line.decode() for line in content.split(b"\n") if _KEY.fullmatch(line)}

@@ -51,7 +51,13 @@ def hang_in_compiled_code() -> None:
     ctypes.PyDLL(None).sleep(600)  # keeps the interpreter: no other thread can run
 
 
+def kill_the_worker() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)  # this process ends with it
+
+
 HAZARDS = {
+    "kill the worker": kill_the_worker,
     "segfault": segfault,
     "overflow": overflow_the_stack,
     "kill": kill_itself,
@@ -63,25 +69,25 @@ HAZARDS = {
 
 @dataclass
 class Hazardous(ExactSampler):
-    """Meets a hazard in fits whose seeds are among the given ones, in any process but one.
+    """Meets a hazard in fits of given seeds, in any process but one.
 
     Parameters
     ----------
-    hazard : str
-    seeds : tuple of int
-        Sampler seeds of the replicates that meet it.
+    hazards : dict of int to str
+        By the sampler's seed.
     once : str
         If given, a folder: each of them meets it only the first time.
     spared : int
         Process in which nothing happens.
+    counted : str
+        If given, a file that gets a line per fit: process and seed.
     """
 
-    hazard: str = ""
-    seeds: tuple[int, ...] = ()
+    hazards: dict[int, str] = field(default_factory=dict)
     once: str = ""
     spared: int = 0
     sleep_s: float = 0.0
-    counted: str = field(default="", repr=False)
+    counted: str = ""
 
     def identity(self) -> dict[str, float]:
         return {}
@@ -96,11 +102,11 @@ class HazardousDensity(ExactDensity):
         if sampler.counted:
             with Path(sampler.counted).open("a") as stream:
                 stream.write(f"{os.getpid()} {seed}\n")
-        if seed in sampler.seeds and os.getpid() != sampler.spared:
+        if seed in sampler.hazards and os.getpid() != sampler.spared:
             flag = Path(sampler.once) / str(seed)
             if not (sampler.once and flag.exists()):
                 if sampler.once:
                     flag.touch()
-                HAZARDS[sampler.hazard]()
+                HAZARDS[sampler.hazards[seed]]()
         time.sleep(sampler.sleep_s)
         return super().fit(simulated, settings, seed)

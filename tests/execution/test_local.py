@@ -133,9 +133,9 @@ def test_records_that_come_together_share_a_commit(
     batches: list[int] = []
     append = Store.append
 
-    def counted(self: Store, records: Any) -> None:
+    def counted(self: Store, records: Any, **options: Any) -> None:
         batches.append(len(records))
-        append(self, records)
+        append(self, records, **options)
 
     monkeypatch.setattr(Store, "append", counted)
     run(tmp_path, ExactSampler(), replicates=200)

@@ -106,8 +106,9 @@ def _label(model: pm.Model, simulated: Simulated) -> None:
 
 def _stats(trace: Any) -> dict[str, NDArray[Any]]:
     """Return the statistics that there is one of for each draw."""
-    kept = trace["sample_stats"]
-    return {str(name): v.values for name, v in kept.items() if v.dims == ("chain", "draw")}
+    found = trace["sample_stats"].items()
+    known = {str(name): v.values for name, v in found if v.dims == ("chain", "draw")}
+    return {name: values for name, values in known.items() if values.dtype.kind in "biuf"}
 
 
 def _sampling(trace: Any, settings: Settings) -> Sampling:

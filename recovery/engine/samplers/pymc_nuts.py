@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import pymc as pm
+from numpy.typing import NDArray
 
 # All that is used of PyMC beyond its documented names; 5.28 and 6.4 have it alike.
 from pymc.initial_point import make_initial_point_fn  # the jittered start as a function
@@ -46,6 +47,10 @@ _STATISTICS: Final = MappingProxyType(
     }
 )
 """The step's names of what it knows of a draw, and ArviZ's."""
+_TYPES: Final = MappingProxyType(
+    {"diverging": bool, "reached_max_treedepth": bool, "tree_depth": int, "n_steps": int}
+)
+"""Those that are no fractions; `diverging` selects draws."""
 
 Point = dict[str, Any]
 
@@ -223,14 +228,15 @@ def _joint(draws: Mapping[str, Floats], drawn: int) -> Floats:
     return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=2)
 
 
-def _statistics(chains: list[_Chain]) -> dict[str, Floats]:
+def _statistics(chains: list[_Chain]) -> dict[str, NDArray[Any]]:
     """Return what the steps know of each draw, by ArviZ's names, shape (chain, draw) each."""
     statistics = np.array([chain.trace.statistics for chain in chains], dtype=np.float64)
-    return dict(zip(_STATISTICS.values(), np.moveaxis(statistics, -1, 0), strict=True))
+    found = zip(_STATISTICS.values(), np.moveaxis(statistics, -1, 0), strict=True)
+    return {name: values.astype(_TYPES.get(name, np.float64)) for name, values in found}
 
 
 def _sampling(
-    chains: list[_Chain], statistics: Mapping[str, Floats], drawn: int, settings: Settings
+    chains: list[_Chain], statistics: Mapping[str, NDArray[Any]], drawn: int, settings: Settings
 ) -> Sampling:
     return Sampling(
         sampler=NAME,
