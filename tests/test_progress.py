@@ -108,3 +108,18 @@ def test_a_terminal_shows_fits_rate_time_left_failures_and_coverage(
     text = screen.getvalue()
     for word in ("compiling", "2/2", "fits/s", "1 failed", "90 % coverage: prior 1.000"):
         assert word in text
+
+
+def test_a_terminal_that_takes_nothing_more_ends_no_run() -> None:
+    class Gone(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    shown = reporter(2, Gone())
+    assert isinstance(shown, Bar)
+    with shown:
+        shown.add(record([0.0]), "prior")
+        shown.add(FAILED, "prior")

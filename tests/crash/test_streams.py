@@ -132,7 +132,7 @@ def test_a_terminal_that_goes_away_is_outlived(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=theirs,
         text=True,
-        env={**os.environ, "TERM": "dumb"},
+        env={**os.environ, "TERM": "xterm"},
         cwd=ROOT,
     )
     assert process.stdout is not None
