@@ -41,6 +41,7 @@ def sampler_by_name(name: str) -> Sampler:
         missing = isinstance(error, ModuleNotFoundError)
         why = "" if missing else f", which cannot be imported ({message(error)})"
         raise SettingsError(
-            f"sampler: {name!r} needs the package {error.name}{why}; install it, or choose another"
+            f"sampler: {name!r} needs the package {error.name or name}{why}; install it, or choose "
+            "another"
         ) from error
     return sampler
