@@ -110,6 +110,8 @@ class Columns:
         (cells,) = store.rows("SELECT count(*) FROM cells")[0]
         if len(cell) and not 0 <= cell.min() <= cell.max() < cells:
             raise ValueError("replicates of a cell that is not there")
+        if ((ok == 1) != (layout != 0)).any():
+            raise ValueError("complete replicates without estimates, or failed ones with some")
         order = np.lexsort((index, seed, cell))
         self._place = np.empty_like(order)
         self._place[order] = np.arange(len(order))

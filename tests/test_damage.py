@@ -154,6 +154,7 @@ HOSTILE = ("NULL", "'text'", "x'ff00aa'", "x''", "9e999", "9223372036854775807",
 PLACES = (
     f"replicates SET data_digest = {{}} WHERE {FIRST_OK}",
     f"replicates SET cell = {{}} WHERE {FIRST_OK}",
+    f"replicates SET status = {{}} WHERE {FIRST_OK}",
     f"replicates SET estimates = {{}} WHERE {FIRST_OK}",
     f"replicates SET layout = {{}} WHERE {FIRST_OK}",
     f"replicates SET sample_s = {{}} WHERE {FIRST_OK}",
@@ -217,6 +218,15 @@ def test_test_quantities_that_were_added_later_are_verified_too(
     assert all("added later" in finding for finding in found)
 
 
+def test_cells_that_are_not_numbered_one_after_another_are_not_taken_for_one_another(
+    damaged: Path,
+) -> None:
+    change(damaged, "DELETE FROM cells WHERE position = 1")
+    change(damaged, "DELETE FROM replicates WHERE cell IN (1, 3)")
+    with pytest.raises(StoreDamaged, match="not numbered one after another"):
+        Results(damaged)
+
+
 def test_damage_without_a_checksum_is_told_of_each_replicate_by_its_key(damaged: Path) -> None:
     change(damaged, "UPDATE replicates SET checksum = NULL")
     change(damaged, "UPDATE posteriors SET quantiles = x'00ff'")
@@ -246,7 +256,7 @@ def test_how_a_replicate_ended_is_one_of_the_ways_there_are(damaged: Path, state
 def test_findings_are_inert_and_the_last_line_of_all_is_on_stderr(
     damaged: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change(damaged, "UPDATE retried SET status = ?", "\x1b[2J\nTraceback")
+    change(damaged, "UPDATE cells SET digest = ? WHERE position = 1", "\x1b[2J\nTraceback")
     assert main(["status", str(damaged), "--verify"]) == 1
     said = capsys.readouterr()
     assert "\x1b" not in said.out
