@@ -13,6 +13,7 @@ LAYERS = [
     "inert",
     "streams",
     "importing",
+    "leash",
     "shares",
     "measures",
     "calibration",

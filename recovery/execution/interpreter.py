@@ -27,10 +27,12 @@ from recovery.scenario import Scenario
 _START: Final = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
+from recovery.leash import end_with
+end_with(int(sys.argv[2]))
 from recovery.importing import uncollected
 with uncollected():
     from recovery.execution.served import serve
-serve(*map(int, sys.argv[2:]))
+serve(*map(int, sys.argv[3:]))
 """
 _END_S: Final = 1.0  # for a process to end by itself once asked
 _DUMP_S: Final = 0.3  # for a traceback of all threads to be written
@@ -115,7 +117,7 @@ class Interpreter:
             self._process = subprocess.Popen(  # noqa: S603  (a fixed program of our own)
                 [
                     *(sys.executable, "-c", _START, json.dumps(sys.path)),
-                    *map(str, (*fds, os.getpid(), threads, int(stages))),
+                    *map(str, (os.getpid(), *fds, threads, int(stages))),
                 ],
                 stdin=subprocess.DEVNULL,
                 pass_fds=fds,

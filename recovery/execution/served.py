@@ -1,12 +1,9 @@
 """The other end of an `Interpreter`: what a worker process does with what it is sent."""
 
-import contextlib
-import ctypes
 import faulthandler
 import os
 import pickle
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
@@ -27,7 +24,6 @@ from recovery.streams import keep_streams
 READY: Final = "ready"
 DUMP: Final = signal.SIGUSR1
 """Asks a process to write down where each of its threads is; no thread need be able to answer."""
-_DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Equipment:
     cells: Sequence[Cell]
 
 
-def serve(fd: int, dump_fd: int, parent: int, threads: int, stages: int) -> None:
+def serve(fd: int, dump_fd: int, threads: int, stages: int) -> None:
     """Run what is sent, in threads, until the other end is closed.
 
     Parameters
@@ -50,11 +46,8 @@ def serve(fd: int, dump_fd: int, parent: int, threads: int, stages: int) -> None
         exception, then records, each preceded by the stages it goes through if `stages` is set.
     dump_fd : int
         Where a crash in compiled code leaves its traceback.
-    parent : int
-        Process that must be alive.
     threads, stages : int
     """
-    _die_with(parent)
     keep_streams()  # what a scenario prints has no reader, perhaps
     faulthandler.enable(dump_fd, all_threads=True)
     faulthandler.register(DUMP, dump_fd, all_threads=True)
@@ -98,15 +91,3 @@ def serve(fd: int, dump_fd: int, parent: int, threads: int, stages: int) -> None
                     answer(READY)
         except (EOFError, OSError):
             os._exit(0)  # the runner is gone or has no more to do
-
-
-def _die_with(parent: int) -> None:
-    """Have the system end this process with the thread that started it, where it can.
-
-    The closed connection tells the same, but not to a process that hangs in compiled code.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, int(signal.SIGKILL))
-    if os.getppid() != parent:
-        os._exit(0)
