@@ -46,6 +46,7 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
             f"{folder}: no results.sqlite here; give the folder of a run, or make one with "
             "recovery run SCENARIO --out FOLDER"
         )
+    _roll_back(folder)
     # A folder that cannot be written has no room for the files that share a live journal.
     mode = "mode=ro" if os.access(folder, os.W_OK) else "mode=ro&immutable=1"
     with translated(folder):
@@ -59,6 +60,17 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
         else:
             connection = _migrated_copy(folder, connection, version)
     return connection
+
+
+def _roll_back(folder: Path) -> None:
+    """Undo what a runner had begun when it was killed outside its write-ahead log.
+
+    Whoever may only read could not, and would take the store for damaged.
+    """
+    file = folder / FILE_NAME
+    if file.with_name(f"{FILE_NAME}-journal").is_file() and os.access(folder, os.W_OK):
+        with translated(folder), closing(sqlite3.connect(file, timeout=30)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def _migrated_copy(folder: Path, old: sqlite3.Connection, version: int) -> sqlite3.Connection:

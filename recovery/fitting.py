@@ -81,6 +81,11 @@ class Fitting:
             If no other process could be started where one was needed.
         """
         with UnderWay(self._store.folder) as under_way:
+            if under_way.suspects:
+                note(
+                    f"the last run died with {len(under_way.suspects)} replicates under way; each "
+                    "of these now has a process of its own"
+                )
             paused = {digest for digest in self._cells if self._pauses.reason(digest)}
             for digest in paused:
                 self._tell_of_pause(digest)
@@ -140,7 +145,8 @@ class Fitting:
     def _tell_of_pause(self, digest: str) -> None:
         note(
             f"{self._cells[digest].label}: paused, as all its replicates so far failed the same "
-            f"way: {self._pauses.reason(digest)}; mend that, then run again with --retry-failed"
+            f"way: {self._pauses.reason(digest)}; if the cause lies outside the scenario, mend it and "
+            "run again with --retry-failed; a scenario that is changed is another run"
         )
 
 

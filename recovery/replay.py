@@ -141,6 +141,7 @@ def replay(
         If there is no such replicate, or scenario or sampler are not those of the store.
     NotAStore, StoreDamaged
     """
+    limits = Limits(timeout, tries=1)
     with closing(Store.read(folder)) as store:
         identity = store.identity()
         replicate = _found(store, identity, key)
@@ -157,7 +158,7 @@ def replay(
     workshop.sampler(cell.settings.sampler)  # missing, it is no failure of the replicate
     seen: list[tuple[Prepared, Simulated, Fit]] = []
     if recorded.status in ENDED:
-        record = _from_a_distance(replicate, workshop, timeout)
+        record = _from_a_distance(replicate, workshop, limits)
     else:
         # As in a run; the last bits of a sum may depend on how many threads had a part in it.
         with threadpool_limits(limits=1):
@@ -202,11 +203,11 @@ def _check_axes(store: Store, scenario: Scenario, cell: Cell) -> None:
         scenario.axes[axis].check(level)
 
 
-def _from_a_distance(replicate: Replicate, workshop: Workshop, timeout_s: float | None) -> Record:
+def _from_a_distance(replicate: Replicate, workshop: Workshop, limits: Limits) -> Record:
     """Run what ended its process once, or did not end, in a process that may die."""
     sampler = workshop.sampler(replicate.cell.settings.sampler)
     package = Package(Equipment(workshop.scenario, {sampler.name: sampler}, [replicate.cell]))
-    seat = Seat(package, Limits(timeout_s, tries=1))
+    seat = Seat(package, limits)
     try:
         return seat.run(replicate)
     finally:

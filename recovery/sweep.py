@@ -382,6 +382,11 @@ def _executor(
         raise SettingsError(
             'executor: Dask needs the package distributed; pip install "recovery[dask]"'
         )
+    if scheduler is not None:
+        # Before anything is written, and long before Dask itself would give up.
+        from recovery.execution.cluster import check_address
+
+        check_address(scheduler)
     return "dask"
 
 

@@ -1,6 +1,7 @@
 """The command line: parse, call, exit code. What it calls is imported when it is called."""
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -170,4 +171,7 @@ def entry() -> NoReturn:
         print(f"recovery: standard output could not be written: {lost.strerror}", file=sys.stderr)
         # What a run is for is its store.
         code = code or int(sys.argv[1:2] != ["run"])
+    if code == INTERRUPTED:
+        # Threads may still be in compiled code, which does not outlive the interpreter's end.
+        os._exit(code)
     sys.exit(code)

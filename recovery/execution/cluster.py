@@ -7,7 +7,9 @@ had elsewhere; a replicate that Dask gives up is run again alone, and then recor
 
 import contextlib
 import logging
+import re
 import signal
+import socket
 import threading
 import time
 import uuid
@@ -31,6 +33,7 @@ from recovery.record import Record, Stage, Status, Times
 _AHEAD: Final = 2  # tasks per thread of the cluster: one runs while the next is at hand
 _TASK_S: Final = 0.3  # seconds of fitting in a task, beside which Dask's own work is little
 _MOST: Final = 32  # replicates in a task
+_ADDRESS: Final = re.compile(r"(?:tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 _CONNECT_S: Final = 20.0
 _LOOK_S: Final = 2.0  # between looks at how many workers there are
 _DESERTED_S: Final = 120.0  # without any worker, after which it is said that nobody will come
@@ -38,6 +41,33 @@ _DESERTED_S: Final = 120.0  # without any worker, after which it is said that no
 
 _Outcome: TypeAlias = tuple[list[Replicate], list[Record] | KilledWorker]
 """What a task was of, and what came of it."""
+
+
+def check_address(scheduler: str) -> None:
+    """Check that somebody listens at an address.
+
+    Raises
+    ------
+    SettingsError
+        If it is no address, or nobody does.
+    """
+    match = _ADDRESS.fullmatch(scheduler)
+    if match is None:
+        raise SettingsError(
+            f"scheduler: {scheduler[:80]!r} is no address; give it as tcp://host:8786, or tls://"
+        )
+    try:
+        host, port = match.group(1).strip("[]"), int(match.group(2))
+        socket.create_connection((host, port), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise _unanswered(scheduler, error) from error
+
+
+def _unanswered(scheduler: str, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"scheduler: no Dask scheduler answers at {scheduler!r} ({type(error).__name__}); "
+        "give the address that it printed when it started, as tcp://host:8786"
+    )
 
 
 @contextmanager
@@ -60,10 +90,7 @@ def connected(scheduler: str | None, workers: int) -> Iterator[Client]:
         try:
             client = Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
-            raise SettingsError(
-                f"scheduler: no Dask scheduler answers at {scheduler!r} ({type(error).__name__}); "
-                "give the address that it printed when it started, as tcp://host:8786"
-            ) from error
+            raise _unanswered(scheduler, error) from error
         with client:
             yield client
         return

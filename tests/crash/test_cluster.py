@@ -129,6 +129,10 @@ def test_an_address_where_nobody_answers_and_impossible_options_are_refused(
     monkeypatch.setattr(cluster, "_CONNECT_S", 0.5)
     with pytest.raises(SettingsError, match="no Dask scheduler answers at 'tcp://127.0.0.1:1'"):
         sweep(ExactSampler()).run(tmp_path, scheduler="tcp://127.0.0.1:1", progress=False)
+    for address in ("nonsense", "", "tcp://localhost", "http://127.0.0.1:9", "tcp://a b:1"):
+        with pytest.raises(SettingsError, match="is no address; give it as tcp://host:8786"):
+            sweep(ExactSampler()).run(tmp_path / "x", scheduler=address, progress=False)
+    assert not (tmp_path / "x").exists()
     for options, told in (
         ({"executor": "slurm"}, "give local or dask"),
         ({"executor": "dask", "processes": 2}, "processes"),

@@ -96,7 +96,6 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.xfail(reason="a reader takes a journal that must be rolled back first for damage")
 def test_a_store_killed_outside_its_write_ahead_log_is_read_as_it_was(
     tmp_path: Path, nursery: Nursery, whole: Whole
 ) -> None:
