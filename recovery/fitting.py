@@ -145,8 +145,8 @@ class Fitting:
     def _tell_of_pause(self, digest: str) -> None:
         note(
             f"{self._cells[digest].label}: paused, as all its replicates so far failed the same "
-            f"way: {self._pauses.reason(digest)}; if the cause lies outside the scenario, mend it and "
-            "run again with --retry-failed; a scenario that is changed is another run"
+            f"way: {self._pauses.reason(digest)}; if the cause lies outside the scenario, mend it "
+            "and run again with --retry-failed; a scenario that is changed is another run"
         )
 
 
