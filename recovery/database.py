@@ -161,19 +161,19 @@ def _prepare(folder: Path, connection: sqlite3.Connection) -> None:
     version = SCHEMA_VERSION if new else _check(folder, connection)
     if version == SCHEMA_VERSION and not new:
         _check_tables(folder, connection)
-    # Whatever is refused is left as it is: nothing is written before the tables are known.
-    with translated(folder, writing=True):
-        connection.execute("PRAGMA synchronous = FULL")
-        migrate(connection, version, lambda: _check_tables(folder, connection))
     with translated(folder):
         if new:
             connection.execute(f"PRAGMA page_size = {_PAGE}")
+        # Before a migration, too: killed within it, only this kind of journal lets readers in.
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
         if new:
             connection.executescript(
                 f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; "
                 f"PRAGMA user_version = {SCHEMA_VERSION}; {SCHEMA} COMMIT;"
             )
+    with translated(folder, writing=True):
+        migrate(connection, version, lambda: _check_tables(folder, connection))
 
 
 def _is_blank(folder: Path, connection: sqlite3.Connection) -> bool:

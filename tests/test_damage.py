@@ -148,13 +148,17 @@ def refusals(folder: Path) -> int:
 
 
 FIRST_OK = "id = (SELECT min(id) FROM replicates WHERE status = 'ok')"
+OK_OVER_PRIOR = (
+    "id = (SELECT max(id) FROM replicates JOIN cells ON cell = position "
+    "WHERE truth_mode = 'prior' AND status = 'ok')"
+)
 FIRST_POSTERIOR = "replicate = (SELECT min(replicate) FROM posteriors)"
 HOSTILE = ("NULL", "'text'", "x'ff00aa'", "x''", "9e999", "9223372036854775807",
            "CAST(x'ff41' AS TEXT)")  # fmt: skip
 PLACES = (
     f"replicates SET data_digest = {{}} WHERE {FIRST_OK}",
     f"replicates SET cell = {{}} WHERE {FIRST_OK}",
-    f"replicates SET status = {{}} WHERE {FIRST_OK}",
+    f"replicates SET status = {{}} WHERE {OK_OVER_PRIOR}",
     f"replicates SET estimates = {{}} WHERE {FIRST_OK}",
     f"replicates SET layout = {{}} WHERE {FIRST_OK}",
     f"replicates SET sample_s = {{}} WHERE {FIRST_OK}",

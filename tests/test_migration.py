@@ -9,7 +9,11 @@ Machine and times were made neutral. `expected.json` has digests of the frames t
 import hashlib
 import json
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +56,11 @@ def reads_as_expected(folder: Path) -> bool:
         and texts == (expected["keys"], expected["status"])
         and results.estimates["parameter"].tolist() == expected["parameters"]
     )
+
+
+def dump(folder: Path) -> tuple[list[tuple[int]], list[str]]:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as raw:
+        return raw.execute("PRAGMA user_version").fetchall(), list(raw.iterdump())
 
 
 def test_there_is_a_golden_store_for_every_earlier_format() -> None:
@@ -110,11 +119,38 @@ def test_an_earlier_format_with_a_trigger_is_refused_and_its_file_left_alone(gol
     raw.execute("CREATE TRIGGER t AFTER INSERT ON sessions BEGIN DELETE FROM cells; END")
     raw.commit()
     raw.close()
-    before = (golden / FILE_NAME).read_bytes()
+    before = dump(golden)
     for opening in (Store.read, Store.create_or_open):
         with pytest.raises(StoreDamaged, match="holds other tables"):
             opening(golden)
-    assert (golden / FILE_NAME).read_bytes() == before
+        assert dump(golden) == before
+
+
+KILLED = """
+import os, signal, sys
+from recovery import database
+from recovery.store import Store
+
+def die(folder, connection):
+    # Out of its memory onto the disk, as in a migration of many pages.
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("CREATE TABLE more AS SELECT * FROM posteriors")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+database._check_tables = die
+Store.create_or_open(sys.argv[1])
+"""
+
+
+def test_a_kill_within_a_migration_leaves_a_store_that_can_be_read_and_gone_on_with(
+    golden: Path,
+) -> None:
+    words = [sys.executable, "-c", KILLED, str(golden)]
+    assert subprocess.run(words, timeout=60, check=False).returncode == -signal.SIGKILL
+    assert reads_as_expected(golden)
+    Store.create_or_open(golden).close()
+    assert reads_as_expected(golden)
+    assert verify(golden).findings == []
 
 
 def test_a_private_copy_is_made_once_and_not_by_each_thread_that_reads_ahead(
