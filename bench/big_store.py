@@ -31,7 +31,6 @@ from recovery.record import (
     Status,
     Times,
 )
-from recovery.schema import layouts_of
 from recovery.store import Store
 from recovery.testing import ExactSampler
 
@@ -170,7 +169,7 @@ def begin(folder: Path, replicates: int, **options: Any) -> tuple[Store, Maker]:
     cells = store.cells()
     planned = [(cell["digest"], 42, -(-replicates // len(cells))) for cell in cells]
     store.begin(store.identity(), [], planned, {**results.sessions[0], "command": "big_store.py"})
-    (layout,) = layouts_of(store.rows("SELECT id, names, kinds FROM layouts")).values()
+    (layout,) = store.layouts().values()
     return store, Maker(cells, *layout, options.get("ess", 0))
 
 

@@ -66,10 +66,14 @@ class Block:
 
         Draws that are not finite have no ESS; none is what they are worth.
         """
-        values = self.column(name)[self.fitted]
-        if name == "r_hat":
-            return np.asarray(np.fmax.reduce(values, axis=0))
-        return np.asarray(np.where(np.isnan(values), 0.0, values).min(axis=0))
+        return worst(name, self.column(name)[self.fitted])
+
+
+def worst(name: str, values: Floats) -> Floats:
+    """Return the largest r_hat, or the smallest ESS, over the first axis, which may be empty."""
+    if name == "r_hat":
+        return np.asarray(np.fmax.reduce(values, axis=0, initial=np.nan))
+    return np.asarray(np.where(np.isnan(values), 0.0, values).min(axis=0, initial=np.inf))
 
 
 class _Part(NamedTuple):

@@ -17,7 +17,7 @@ from recovery.blocks import Block, Flags, Group, Growing, Integers
 from recovery.database import consistent
 from recovery.ranking import rank_cells
 from recovery.record import ERROR_LENGTH, QUANTILE_GRID, TRACEBACK_LENGTH, Floats, shortened
-from recovery.schema import SUMMARY_PROBS, layouts_of
+from recovery.schema import SUMMARY_PROBS
 from recovery.store import Store
 
 TIMES: Final = ("simulate_s", "sample_s", "rest_s")
@@ -96,6 +96,14 @@ class Columns:
         if (self._ids[at] != wanted).any():
             raise ValueError("rows of a replicate that is not there")
         return self._place[at]
+
+    def find(self, ids: Sequence[int]) -> dict[int, int]:
+        """Return the places of those of some replicates that are here, by number in the store."""
+        wanted = np.array(ids, dtype=np.int64)
+        at = np.searchsorted(self._ids, wanted)
+        here = at < len(self._ids)
+        here[here] = self._ids[at[here]] == wanted[here]
+        return dict(zip(wanted[here].tolist(), self._place[at[here]].tolist(), strict=True))
 
     def _read(self, store: Store) -> list[Block]:
         growing = _growing(store)
@@ -239,7 +247,7 @@ class Columns:
 
 
 def _growing(store: Store, table: str = "replicates") -> dict[int, Growing]:
-    layouts = layouts_of(store.rows("SELECT id, names, kinds FROM layouts ORDER BY id"))
+    layouts = store.layouts()
     if table == "replicates" and len(layouts) == 1:
         # All that is complete: an index tells at once how many there may be.
         sizes = dict.fromkeys(layouts, store.rows("SELECT count(*) FROM replicates")[0][0])

@@ -8,31 +8,23 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from recovery.blocks import worst
 from recovery.columns import Columns
 from recovery.design import Cell, Replicate
-from recovery.record import FITTED, Estimates, Floats, Record, Sampling
+from recovery.record import FITTED, Estimates, Record, Sampling
 from recovery.rows import WORST, fit_rows
 from recovery.store import Store
 from recovery.thresholds import flags
 
 
-def worst(estimates: Estimates) -> dict[str, Floats]:
-    """Return the worst diagnostics of one fit, each of shape (1,)."""
-    fitted = np.isin(estimates.kinds, FITTED)
-    found = {}
-    for name, diagnostic in WORST:
-        values = getattr(estimates, diagnostic)[fitted]
-        if diagnostic == "r_hat":
-            found[name] = np.fmax.reduce(values, initial=np.nan, keepdims=True)
-        else:
-            found[name] = np.where(np.isnan(values), 0.0, values).min(initial=np.inf, keepdims=True)
-    return found
-
-
 def flags_of(estimates: Estimates, sampling: Sampling) -> str:
     """Name the thresholds that one fit has crossed; empty if none."""
-    divergences = np.array([float(sampling.divergences)])
-    return str(flags({**worst(estimates), "divergences": divergences})[0])
+    fitted = np.isin(estimates.kinds, FITTED)
+    measures = {
+        name: worst(diagnostic, getattr(estimates, diagnostic)[fitted, np.newaxis])
+        for name, diagnostic in WORST
+    }
+    return str(flags({**measures, "divergences": np.array([float(sampling.divergences)])})[0])
 
 
 class Escalation:

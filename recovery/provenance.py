@@ -10,12 +10,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from recovery.scenario import Scenario
+
 _PACKAGES = ("recovery", "pymc", "pytensor", "nutpie", "arviz", "numpy", "scipy", "numba", "joblib")
 
 
-def provenance(
-    command: str, workers: int, scenario_file: str | None, target: str
-) -> dict[str, Any]:
+def provenance(command: str, workers: int, scenario: Scenario) -> dict[str, Any]:
     """Return versions, machine, command and git commit of this session, as plain values.
 
     Parameters
@@ -23,24 +23,32 @@ def provenance(
     command : str
         What the user typed, or the call they made.
     workers : int
-    scenario_file : str or None
-        The commit is that of the repository this file lies in.
-    target : str
-        The scenario as a command would name it.
+    scenario : Scenario
+        The commit is that of the repository its file lies in.
     """
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         "command": command,
         "workers": workers,
         "python": platform.python_version(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-        "machine": {
-            "system": f"{platform.system()} {platform.release()}",
-            "processor": processor(),
-            "cores": os.cpu_count(),
-        },
-        "git_commit": _git_commit(scenario_file),
-        "scenario": {"target": target, "source_digest": source_digest(scenario_file)},
+        "packages": packages(),
+        "machine": machine(),
+        "git_commit": _git_commit(scenario.file),
+        "scenario": {"target": scenario.target, "source_digest": source_digest(scenario.file)},
+    }
+
+
+def packages() -> dict[str, str]:
+    """Return the versions of the packages that numbers may depend on, by name."""
+    return {name: found for name in _PACKAGES if (found := _version(name))}
+
+
+def machine() -> dict[str, Any]:
+    """Return what this machine is."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": processor(),
+        "cores": os.cpu_count(),
     }
 
 

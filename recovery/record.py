@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recovery.design import Replicate
 from recovery.scenario import LOG_LIKELIHOOD, LOG_POSTERIOR, LOG_PRIOR
 
 Floats = NDArray[np.float64]
@@ -198,3 +199,16 @@ class Record:
     refit: bool = False
     """Whether this is a second fit of the data, with the escalated settings."""
     compilations: tuple[Compilation, ...] = field(default=())
+
+    @classmethod
+    def of(cls, replicate: Replicate, status: Status, **values: Any) -> Self:
+        """Return the record of a replicate, given how it ended and the other fields."""
+        return cls(
+            key=replicate.key,
+            cell=replicate.cell.digest,
+            seed=replicate.seed,
+            index=replicate.index,
+            refit=replicate.refit,
+            status=status,
+            **values,
+        )

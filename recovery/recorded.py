@@ -10,7 +10,7 @@ from recovery.database import FILE_NAME
 from recovery.design import Replicate
 from recovery.errors import StoreDamaged, UsageError
 from recovery.record import QUANTILE_GRID, Estimates, Floats, Record, Status
-from recovery.schema import ESTIMATE_COLUMNS, estimates_block, layouts_of
+from recovery.schema import ESTIMATE_COLUMNS, estimates_block
 from recovery.store import Store
 
 ENDED: Final = (Status.CRASHED, Status.TIMED_OUT)
@@ -133,7 +133,7 @@ def _numbers(
     store: Store, number: int | None, posterior: list[Any]
 ) -> tuple[tuple[_Block, ...], Floats]:
     """Return the estimates, quantities that were added later included, and the kept draws."""
-    layouts = layouts_of(store.rows("SELECT id, names, kinds FROM layouts"))
+    layouts = store.layouts()
     *first, kept = posterior
     later = store.rows(_SUPPLEMENTS, (number,))
     blocks = []

@@ -10,7 +10,7 @@ from recovery.columns import Columns
 from recovery.database import consistent
 from recovery.record import ERROR_LENGTH, TRACEBACK_LENGTH, Floats, shortened
 from recovery.rows import WORST
-from recovery.schema import ESTIMATE_COLUMNS, layouts_of
+from recovery.schema import ESTIMATE_COLUMNS
 from recovery.store import Store
 from recovery.thresholds import flags
 
@@ -44,7 +44,7 @@ def refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFra
 def _refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFrame:
     blocks = _blocks(store)
     rows = store.rows(_REFITS)
-    places = {int(number): place for place, number in enumerate(columns.id.tolist())}
+    places = columns.find([row[0] for row in rows])
     found: list[dict[str, Any]] = []
     for number, status, stage, error, sampler, tune, draws, sample_s, *rest in rows:
         divergences, gradients = rest
@@ -80,9 +80,10 @@ def _refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFr
 
 def refit_estimate_rows(store: Store, columns: Columns) -> pd.DataFrame:
     """Return one row per second fit and scalar parameter, see `Results.refit_estimates`."""
-    places = {int(number): place for place, number in enumerate(columns.id.tolist())}
+    blocks = _blocks(store)
+    places = columns.find(list(blocks))
     parts = []
-    for number, block in _blocks(store).items():
+    for number, block in blocks.items():
         if (place := places.get(number)) is None:
             continue
         parts.append(
@@ -123,7 +124,7 @@ def retried_rows(store: Store) -> pd.DataFrame:
 
 def _blocks(store: Store) -> dict[int, Block]:
     """Return the estimates of every complete second fit, by the number of its replicate."""
-    layouts = layouts_of(store.rows("SELECT id, names, kinds FROM layouts"))
+    layouts = store.layouts()
     found = {}
     for number, layout, estimates in store.rows(_COMPLETE):
         with consistent(store.folder):

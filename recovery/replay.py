@@ -1,6 +1,7 @@
 """One replicate again, exactly, compared with what the store has of it."""
 
 import os
+import platform
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -25,7 +26,7 @@ from recovery.execution.interpreter import Package
 from recovery.execution.seat import Seat
 from recovery.inert import plain
 from recovery.loading import bundled_scenarios, load_scenario
-from recovery.provenance import provenance, source_digest
+from recovery.provenance import machine, packages, source_digest
 from recovery.record import Record
 from recovery.recorded import ENDED, Recorded
 from recovery.restored import replicate_of
@@ -227,21 +228,20 @@ def _bundled(store: Store, name: str, session: Mapping[str, Any], key: str) -> S
     )
 
 
-def _versions() -> dict[str, Any]:
-    here = provenance("", 1, None, "")
-    return {**here["packages"], "python": here["python"]}
+def _versions() -> dict[str, str]:
+    return {**packages(), "python": platform.python_version()}
 
 
 def _surroundings(session: Mapping[str, Any], scenario: Scenario) -> Iterator[str]:
-    file = getattr(getattr(scenario.function, "__code__", None), "co_filename", None)
-    now = provenance("", 1, file, scenario.target)
-    there = {**session.get("packages", {}), "python": session.get("python")}
-    here = {**now["packages"], "python": now["python"]}
-    there |= session.get("machine", {})
-    here |= now["machine"]
+    there = {
+        **session.get("packages", {}),
+        "python": session.get("python"),
+        **session.get("machine", {}),
+    }
+    here = {**_versions(), **machine()}
     for name in sorted(set(there) | set(here)):
         if there.get(name) != here.get(name):
             yield f"{name} {there.get(name, 'unknown')} then, {here.get(name, 'none')} now"
     source = (session.get("scenario") or {}).get("source_digest")
-    if source and source != source_digest(file):
+    if source and source != source_digest(scenario.file):
         yield "the text of the scenario's file has changed"

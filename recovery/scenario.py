@@ -250,6 +250,13 @@ class Scenario:
         return f"Scenario {self.name}({axes})"
 
     @property
+    def file(self) -> str | None:
+        """The file that its function stands in, if it stands in one."""
+        code = getattr(self.function, "__code__", None)
+        name: str | None = getattr(code, "co_filename", None)
+        return name
+
+    @property
     def target(self) -> str:
         """How a command would name it: a file and a name in it, or the name of a bundled one."""
         return self.name if self.recipe is None else ":".join(self.recipe)

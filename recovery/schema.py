@@ -27,7 +27,6 @@ from recovery.record import (
     Stage,
     Status,
 )
-from recovery.stored import NAMES, parsed
 
 APPLICATION_ID: Final = 0x7265636F  # "reco"
 SCHEMA_VERSION: Final = 4
@@ -295,8 +294,3 @@ def _layout(
         query = "SELECT id FROM layouts WHERE names = ? AND kinds = ?"
         (layouts[key],) = connection.execute(query, key).fetchone()
     return layouts[key]
-
-
-def layouts_of(rows: Sequence[tuple[int, str, str]]) -> dict[int, tuple[list[str], list[str]]]:
-    """Return names and kinds of the parameters of every layout, by its number."""
-    return {number: (parsed(names, NAMES), parsed(kinds, NAMES)) for number, names, kinds in rows}

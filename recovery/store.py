@@ -26,6 +26,7 @@ from recovery.stored import (
     EXECUTION,
     IDENTITY,
     LEVELS,
+    NAMES,
     PRIORS,
     PROBLEM,
     PROVENANCE,
@@ -303,6 +304,15 @@ class Store:
                 "with --fresh"
             ) from error
 
+    def layouts(self) -> dict[int, tuple[list[str], list[str]]]:
+        """Return names and kinds of the parameters of every layout, by its number."""
+        rows = self.rows("SELECT id, names, kinds FROM layouts ORDER BY id")
+        with consistent(self.folder):
+            return {
+                number: (parsed(names, NAMES), parsed(kinds, NAMES))
+                for number, names, kinds in rows
+            }
+
     def done(self, *, failed: bool = True) -> dict[tuple[str, int], set[int]]:
         """Return the numbers of all replicates that have a record, by cell digest and seed.
 
@@ -313,7 +323,11 @@ class Store:
         """
         digests = dict(self.rows("SELECT position, digest FROM cells"))
         done: dict[tuple[str, int], set[int]] = defaultdict(set)
-        query = "SELECT cell, seed, \"index\" FROM replicates WHERE status = 'ok' OR ?"
+        # Of columns that an index has: the rows themselves, with their estimates, are not read.
+        query = (
+            'SELECT cell, seed, "index" FROM replicates '
+            "WHERE ? OR id NOT IN (SELECT replicate FROM failures)"
+        )
         with consistent(self.folder):
             for rows in self.chunks(query, (failed,)):
                 for cell, seed, index in rows:
@@ -328,18 +342,21 @@ class Store:
         dict
             By cell digest: a number, and a count by (stage, error).
         """
-        ok = "SELECT cell, count(*) FROM replicates WHERE status = 'ok' GROUP BY cell"
         # Those that this program writes are shorter.
         failed = (
             "SELECT cell, stage, substr(error, 1, ?), count(*) FROM failures "
             "JOIN replicates ON id = replicate GROUP BY 1, 2, 3"
         )
-        complete = dict(self.rows(ok))
+        # Counted in an index, and not from the rows: what has not failed is complete.
+        done = dict(self.rows("SELECT cell, count(*) FROM replicates GROUP BY cell"))
         failures: dict[int, Counter[tuple[str, str]]] = defaultdict(Counter)
         for cell, stage, error, count in self.rows(failed, (2 * ERROR_LENGTH,)):
             failures[cell][str(stage), str(error)] += count
         cells = self.rows("SELECT position, digest FROM cells")
-        return {digest: (complete.get(cell, 0), failures[cell]) for cell, digest in cells}
+        return {
+            digest: (done.get(cell, 0) - failures[cell].total(), failures[cell])
+            for cell, digest in cells
+        }
 
     def quantities(self, *, later: bool = False) -> dict[str, dict[str, str]]:
         """Return what each test quantity computes, by name, by cell digest.

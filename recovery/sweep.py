@@ -4,8 +4,8 @@ import dataclasses
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import ExitStack, contextmanager
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -245,9 +245,7 @@ class Sweep:
                 self._identity(),
                 [self._cell_row(cell, prepared, descriptions) for cell in new],
                 self.design.plan(),
-                provenance(
-                    command or command_line(), workers, self._file(), self.design.scenario.target
-                ),
+                provenance(command or command_line(), workers, self.design.scenario),
                 quantities,
             )
             added = add_quantities(store, self.workshop, self.design.cells)
@@ -288,9 +286,11 @@ class Sweep:
             return
         from recovery.execution.cluster import ClusterExecution, connected
 
-        with connected(scheduler, workers) as client:
-            package = Package(equipment, by_value=scheduler is not None)
-            yield lambda under_way: ClusterExecution(client, package, limits)
+        package = Package(equipment, by_value=scheduler is not None)
+        with ExitStack() as opened:
+            # A run that has nothing left to do needs no cluster; one that has, needs one.
+            client = cache(lambda: opened.enter_context(connected(scheduler, workers)))
+            yield lambda under_way: ClusterExecution(client(), package, limits)
 
     def _by_room(self, prepared: Mapping[str, Prepared]) -> tuple[list[Cell], list[Cell]]:
         """Part the cells: fits that run beside each other in threads, and those that cannot."""
@@ -345,11 +345,6 @@ class Sweep:
             if cell["digest"] not in found and set(cell["levels"]) == axes:
                 found[cell["digest"]] = describe(self.workshop.checked(cell["levels"]))
         return found
-
-    def _file(self) -> str | None:
-        code = getattr(self.design.scenario.function, "__code__", None)
-        name: str | None = getattr(code, "co_filename", None)
-        return name
 
 
 def _rule(

@@ -12,7 +12,7 @@ from recovery.errors import StoreDamaged
 from recovery.inert import plain
 from recovery.record import QUANTILE_GRID, Stage, Status
 from recovery.restored import cell_of
-from recovery.schema import CHECKED, CHECKED_REFIT, ESTIMATE_COLUMNS, IN_GRID, layouts_of
+from recovery.schema import CHECKED, CHECKED_REFIT, ESTIMATE_COLUMNS, IN_GRID
 from recovery.store import Store
 
 _TOGETHER: Final = 200  # replicates held at a time: a few MB
@@ -227,8 +227,7 @@ LEFT JOIN failures f ON f.replicate = r.id ORDER BY r.id
                     yield f"{self._key(*place)}: its earlier failure cannot be read"
 
     def _sizes(self) -> dict[int, int]:
-        rows = self._store.rows("SELECT id, names, kinds FROM layouts")
-        return {number: len(names) for number, (names, _) in layouts_of(rows).items()}
+        return {number: len(names) for number, (names, _) in self._store.layouts().items()}
 
     def _key(self, cell: int, seed: int, index: int) -> str:
         return f"{self._digests.get(cell, f'(cell {cell})')}-{seed}-{index}"

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from asking import asking
 
-from recovery import Problem, Scenario, Sweep, scenario
+from recovery import Sweep
 from recovery.cli import main
 from recovery.database import FILE_NAME
 from recovery.design import Settings
@@ -22,7 +23,7 @@ from recovery.errors import NotAStore, RecoveryError, StoreDamaged
 from recovery.results import Results
 from recovery.schema import ESTIMATE_COLUMNS
 from recovery.store import Store
-from recovery.testing import ExactDensity, ExactSampler, line
+from recovery.testing import ExactDensity, ExactSampler
 from recovery.verify import verify
 
 
@@ -48,16 +49,6 @@ class UnevenDensity(ExactDensity):
         return Fit(fit.draws, dataclasses.replace(fit.sampling, divergences=seed % 2), fit.sample_s)
 
 
-def asking(quantities: Mapping[str, Any]) -> Scenario:
-    @scenario
-    def asked(trials: int = 5) -> Problem:
-        given = line(trials)
-        return Problem(given.model, given.observed, given.truth, given.covariates,
-                       quantities=quantities)  # fmt: skip
-
-    return asked
-
-
 def unknown(parameters: Any, data: Any) -> Any:
     raise KeyError("nothing here")
 
@@ -72,7 +63,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (later, (0,), {"retry_failed": True}),
         (later, (0,), {"refit_flagged": True}),
     ):
-        sweep = Sweep(asking(quantities), {"trials": [5, 9]}, sampler=Uneven(fails=fails),
+        sweep = Sweep(asking(quantities, trials=5), {"trials": [5, 9]}, sampler=Uneven(fails=fails),
                       truth="both", replicates=4, draws=60)  # fmt: skip
         sweep.run(folder, workers=1, progress=False, report=False, **how)
     store = Store.read(folder)

@@ -7,24 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from asking import asking
 
-from recovery import Problem, Results, Scenario, Sweep, scenario, supplement
+from recovery import Results, Sweep, supplement
 from recovery.errors import StoreConflict, StoreWriteError
 from recovery.report import write_report
 from recovery.store import Store
-from recovery.testing import ExactDensity, ExactSampler, line
+from recovery.testing import ExactDensity, ExactSampler
 
 KEYS = ["trials", "truth_mode", "replicate", "parameter"]
-
-
-def asking(quantities: dict[str, Any]) -> Scenario:
-    @scenario
-    def asked(trials: int = 20) -> Problem:
-        given = line(trials)
-        return Problem(given.model, given.observed, given.truth, given.covariates,
-                       quantities=quantities)  # fmt: skip
-
-    return asked
 
 
 def ratio(parameters: Any, data: Any) -> Any:

@@ -123,7 +123,7 @@ def run_replicate(
         advised = advice(error)
         text = said(error)[: ERROR_LENGTH - len(advised)] + advised
         failure = Failure(clock.stage, text, _traceback(error))
-        return _record(
+        return Record.of(
             replicate,
             Status.FAILED,
             times=clock.times(None),
@@ -134,7 +134,7 @@ def run_replicate(
     compilations = workshop.collect_compilations()
     if fit.compile_s:
         compilations += (Compilation("density", fit.compile_s, os.getpid()),)
-    return _record(
+    return Record.of(
         replicate,
         Status.OK,
         times=clock.times(fit.sample_s),
@@ -191,18 +191,6 @@ def predict(
         typed = {name: d.astype(problem.model[name].dtype) for name, d in draws.items()}
         free = {name: simulated.truth[name] for name in problem.free}
         return predictor.predict(problem, free, new_data, typed, (seeds[0], seeds[1]))
-
-
-def _record(replicate: Replicate, status: Status, **values: Any) -> Record:
-    return Record(
-        key=replicate.key,
-        cell=replicate.cell.digest,
-        seed=replicate.seed,
-        index=replicate.index,
-        refit=replicate.refit,
-        status=status,
-        **values,
-    )
 
 
 def _traceback(error: BaseException) -> str:

@@ -196,10 +196,9 @@ class Workshop:
                         f"axis {name}: level {level} gives no model "
                         f"({said(error)}); give levels above 0"
                     ) from error
-            file = getattr(getattr(self.scenario.function, "__code__", None), "co_filename", None)
             raise UserCodeError(
                 f"{where}: the scenario raised {said(error)}",
-                user_traceback(error, file),
+                user_traceback(error, self.scenario.file),
             ) from error
 
     def _drawer(self, covariates: Covariates) -> CovariateDrawer | None:

@@ -22,6 +22,7 @@ import cloudpickle
 from recovery.design import Replicate
 from recovery.errors import WorkerDied
 from recovery.execution.served import DUMP, READY, Equipment
+from recovery.record import TRACEBACK_LENGTH
 from recovery.scenario import Scenario
 
 _START: Final = """
@@ -36,7 +37,6 @@ serve(*map(int, sys.argv[3:]))
 """
 _END_S: Final = 1.0  # for a process to end by itself once asked
 _DUMP_S: Final = 0.3  # for a traceback of all threads to be written
-_DUMP_LENGTH: Final = 20_000
 
 
 class Died(Exception):
@@ -155,11 +155,6 @@ class Interpreter:
         """Whether the process is running."""
         return self._process.poll() is None
 
-    @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self._process.pid
-
     def send(self, replicate: Replicate, *, fit: bool = True) -> None:
         """Hand over a replicate, to be fitted, or only to be compiled for.
 
@@ -199,7 +194,7 @@ class Interpreter:
                 self._process.send_signal(DUMP)
                 time.sleep(_DUMP_S)
         with contextlib.suppress(OSError):
-            written = os.pread(self._dump.fileno(), _DUMP_LENGTH, 0)
+            written = os.pread(self._dump.fileno(), TRACEBACK_LENGTH, 0)
             return written.decode(errors="replace")
         return ""
 

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -119,7 +119,7 @@ class LocalExecution:
         with threadpool_limits(limits=1):
             crew.start()
             if agenda.has_suspects:
-                self._start(self._sit, agenda)
+                self._seat(agenda)
                 crew.shrink(1)
             decided = self._processes is not None or self._workers == 1
             if self._processes is not None:
@@ -136,7 +136,7 @@ class LocalExecution:
         # As many as may be wanted later; a seat without a replicate has no process.
         self._carry(Layout(self._workers, 1))
         for _ in range(self._workers):
-            self._start(self._sit, agenda)
+            self._seat(agenda)
         yield from self._intake.batches()
 
     def _measured(self, crew: Crew, left: int) -> Layout:
@@ -190,9 +190,9 @@ class LocalExecution:
         member.end()
         outbox.put(None)
 
-    def _start(self, target: Callable[..., None], *args: object) -> None:
+    def _seat(self, agenda: Agenda) -> None:
         self._intake.expect(1)
-        in_background(target, *args)
+        in_background(self._sit, agenda)
 
     def _sit(self, agenda: Agenda) -> None:
         """Run what is taken in a process of its own, one after another."""

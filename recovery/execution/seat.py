@@ -166,13 +166,5 @@ def ended(
     replicate: Replicate, status: Status, stage: Stage, times: Times, error: str, where: str
 ) -> Record:
     """Return the record of a replicate that had no chance to write its own."""
-    return Record(
-        key=replicate.key,
-        cell=replicate.cell.digest,
-        seed=replicate.seed,
-        index=replicate.index,
-        refit=replicate.refit,
-        status=status,
-        times=times,
-        failure=Failure(stage, error, where or "(its process left no traceback)"),
-    )
+    failure = Failure(stage, error, where or "(its process left no traceback)")
+    return Record.of(replicate, status, times=times, failure=failure)

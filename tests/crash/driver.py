@@ -79,9 +79,7 @@ class Sleeping(ExactSampler):
 class SleepingDensity(ExactDensity):
     def fit(self, simulated: Simulated, settings: Any, seed: int) -> Fit:
         sampler: Sleeping = self._sampler  # type: ignore[assignment]  # made by it
-        if sampler.counted:
-            with Path(sampler.counted).open("a") as stream:
-                stream.write(f"{os.getpid()} {seed}\n")
+        waiting.count(sampler.counted, seed)
         elsewhere = os.getpid() != sampler.spared
         if elsewhere and sampler.hangs and Path(sampler.hangs).exists():
             ctypes.PyDLL(None).sleep(600)

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+from crash import waiting
 
 from recovery.engine.samplers import Fit, Target
 from recovery.engine.structure import Simulated
 from recovery.testing import ExactDensity, ExactSampler
 
-# Other processes cannot import this module by its name.
+# Other processes cannot import these modules by their names.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
+cloudpickle.register_pickle_by_value(waiting)
 
 
 def segfault() -> None:
@@ -93,9 +95,7 @@ class Hazardous(ExactSampler):
 class HazardousDensity(ExactDensity):
     def fit(self, simulated: Simulated, settings: Any, seed: int) -> Fit:
         sampler: Hazardous = self._sampler  # type: ignore[assignment]  # made by it
-        if sampler.counted:
-            with Path(sampler.counted).open("a") as stream:
-                stream.write(f"{os.getpid()} {seed}\n")
+        waiting.count(sampler.counted, seed)
         if seed in sampler.hazards and os.getpid() != sampler.spared:
             flag = Path(sampler.once) / str(seed)
             if not (sampler.once and flag.exists()):

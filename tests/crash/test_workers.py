@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from crash.hazards import Hazardous
+from crash.waiting import counted
 
 from recovery import Results, Sweep
 from recovery.design import Replicate
@@ -69,8 +70,8 @@ def test_a_killed_worker_is_replaced_and_its_replicates_run_again(
 def test_a_replicate_that_always_ends_its_process_is_recorded_as_crashed(
     tmp_path: Path, sound: pd.DataFrame
 ) -> None:
-    counted = tmp_path / "counted"
-    sampler = Hazardous(hazards=meeting({3: "segfault"}), threads=False, counted=str(counted))
+    begun = tmp_path / "begun"
+    sampler = Hazardous(hazards=meeting({3: "segfault"}), threads=False, counted=str(begun))
     results = run(tmp_path / "run", sampler)
     (crashed,) = results.replicates.query("status != 'ok'").to_dict("records")
     assert (crashed["replicate"], crashed["status"], crashed["stage"]) == (3, "crashed", "sample")
@@ -78,8 +79,8 @@ def test_a_replicate_that_always_ends_its_process_is_recorded_as_crashed(
     assert "in segfault" in crashed["traceback"]
     assert others_equal(results, sound, 3)
     (seed,) = sampler.hazards
-    tries = [line.split()[1] for line in counted.read_text().splitlines()]
-    assert tries.count(str(seed)) == seat.TRIES == 3
+    tries = [tried for _, tried in counted(begun)]
+    assert tries.count(seed) == seat.TRIES == 3
     assert len(tries) == REPLICATES + seat.TRIES - 1
 
 
@@ -137,14 +138,14 @@ def test_building_and_compiling_do_not_count_against_the_timeout() -> None:
 def test_a_run_killed_by_a_replicate_isolates_it_in_the_next_run(
     tmp_path: Path, sound: pd.DataFrame
 ) -> None:
-    out, counted = tmp_path / "run", tmp_path / "counted"
+    out, begun = tmp_path / "run", tmp_path / "begun"
     hazards = meeting({4: "segfault"})
     code = textwrap.dedent(f"""
         import sys
         sys.path.insert(0, {str(Path(__file__).parents[1])!r})
         from crash.test_workers import Hazardous, run
         from pathlib import Path
-        sampler = Hazardous(hazards={hazards!r}, counted={str(counted)!r})
+        sampler = Hazardous(hazards={hazards!r}, counted={str(begun)!r})
         run(Path({str(out)!r}), sampler)
         print("lived")
     """)
@@ -159,8 +160,8 @@ def test_a_run_killed_by_a_replicate_isolates_it_in_the_next_run(
     assert others_equal(results, sound, 4)
     # Once in the runner, and then alone.
     (seed,) = hazards
-    fits = [line.split()[1] for line in counted.read_text().splitlines()]
-    assert fits.count(str(seed)) == 1 + seat.TRIES
+    fits = [tried for _, tried in counted(begun)]
+    assert fits.count(seed) == 1 + seat.TRIES
     assert not (out / ".under-way").exists()
 
 

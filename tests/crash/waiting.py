@@ -1,5 +1,6 @@
 """Waiting for what another process does, and looking for what it has left behind."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,13 @@ def until(condition: Callable[[], bool], within_s: float = WITHIN_S) -> bool:
     while not (true := condition()) and time.monotonic() < last:
         time.sleep(0.01)
     return true
+
+
+def count(file: str, seed: int) -> None:
+    """Add a line for a fit that begins, with its process and seed, if there is a file for that."""
+    if file:
+        with Path(file).open("a") as stream:
+            stream.write(f"{os.getpid()} {seed}\n")
 
 
 def counted(file: Path) -> list[tuple[int, int]]:

@@ -7,30 +7,18 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytest
+from asking import asking
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from recovery import Problem, Results, Scenario, scenario
+from recovery import Problem, Results
 from recovery.engine.problem import check_problem
 from recovery.engine.quantities import asked as asked_of
 from recovery.engine.quantities import expanded_names
 from recovery.errors import ProblemError
 from recovery.store import Store
-from recovery.testing import line
 
 Run = Callable[..., Results]
-
-
-def asking(quantities: dict[str, Any]) -> Scenario:
-    """Return `line` with test quantities."""
-
-    @scenario
-    def asked(trials: int = 20) -> Problem:
-        given = line(trials)
-        return Problem(given.model, given.observed, given.truth, given.covariates,
-                       quantities=quantities)  # fmt: skip
-
-    return asked
 
 
 def ratio(parameters: Any, data: Any) -> Any:
