@@ -58,21 +58,28 @@ class Lasting:
         except ValueError:  # it is closed
             return False
 
-    def settle(self) -> None:
-        """Flush for the last time: what is still held would fail again at the very end."""
-        self.flush()
-        if self.error is not None and self._stream is not None:
-            with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
-                os.dup2(nowhere.fileno(), self._stream.fileno())
-
     @contextlib.contextmanager
     def _remembering(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             self.error = self.error or error
+            self._let_go()
         except ValueError:
             pass  # the stream is closed
+
+    def _let_go(self) -> None:
+        """Flush what is held into nowhere: else it fails again at the end, with exit code 120."""
+        stream = cast(TextIO, self._stream)
+        with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+            number = stream.fileno()
+            kept = os.dup(number)
+            try:
+                os.dup2(nowhere.fileno(), number)
+                stream.flush()
+            finally:
+                os.dup2(kept, number)
+                os.close(kept)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -102,5 +109,5 @@ def settle_streams() -> OSError | None:
     streams = [getattr(sys, name) for name in _NAMES]
     for stream in streams:
         if isinstance(stream, Lasting):  # and not what the user's code put in its place
-            stream.settle()
+            stream.flush()
     return streams[0].error if isinstance(streams[0], Lasting) else None

@@ -1,50 +1,21 @@
 """A flagged fit is fitted a second time on the same data; both outcomes are kept."""
 
-import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from divergent import Divergent
 
 from recovery import Results, Sweep
 from recovery.cli import main
-from recovery.design import Settings
-from recovery.engine.samplers import Fit, Target
-from recovery.engine.structure import Simulated
 from recovery.errors import SettingsError
 from recovery.store import Store
-from recovery.testing import ExactDensity, ExactSampler, line
+from recovery.testing import line
 from recovery.verify import verify
 
 Run = Callable[..., Results]
-
-
-@dataclass
-class Divergent(ExactSampler):
-    """Has divergences where its seed is odd, unless it may warm up for longer."""
-
-    patient: bool = True
-    fits: int = 0
-
-    def identity(self) -> dict[str, float]:
-        return {}
-
-    def compile(self, target: Target, simulated: Simulated) -> "DivergentDensity":
-        return DivergentDensity(self, target)
-
-
-class DivergentDensity(ExactDensity):
-    def fit(self, simulated: Simulated, settings: Settings, seed: int) -> Fit:
-        sampler: Divergent = self._sampler  # type: ignore[assignment]  # made by it
-        sampler.fits += 1
-        fit = super().fit(simulated, settings, seed)
-        escalated = settings.tune == 2000 and settings.target_accept == pytest.approx(0.95)
-        divergences = 0 if escalated and sampler.patient else 7 * (len(str(seed)) and seed % 2)
-        sampling = dataclasses.replace(fit.sampling, divergences=divergences, tune=settings.tune)
-        return Fit(fit.draws, sampling, fit.sample_s)
 
 
 def run(out: Path, sampler: Divergent, *, replicates: int = 20, **options: Any) -> Results:
