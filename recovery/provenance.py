@@ -6,16 +6,21 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from recovery.inert import encodable
 from recovery.scenario import Scenario
 
 _PACKAGES = ("recovery", "pymc", "pytensor", "nutpie", "arviz", "numpy", "scipy", "numba", "joblib")
+_ABOUT_LENGTH = 1000
 
 
-def provenance(command: str, workers: int, scenario: Scenario) -> dict[str, Any]:
+def provenance(
+    command: str, workers: int, scenario: Scenario, model: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return versions, machine, command and git commit of this session, as plain values.
 
     Parameters
@@ -25,6 +30,8 @@ def provenance(command: str, workers: int, scenario: Scenario) -> dict[str, Any]
     workers : int
     scenario : Scenario
         The commit is that of the repository its file lies in.
+    model : mapping
+        What a reader is shown of the model of the first cell, see `engine.portrait`.
     """
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
@@ -34,7 +41,12 @@ def provenance(command: str, workers: int, scenario: Scenario) -> dict[str, Any]
         "packages": packages(),
         "machine": machine(),
         "git_commit": _git_commit(scenario.file),
-        "scenario": {"target": scenario.target, "source_digest": source_digest(scenario.file)},
+        "scenario": {
+            "target": scenario.target,
+            "source_digest": source_digest(scenario.file),
+            "about": about(scenario),
+        },
+        "model": dict(model),
     }
 
 
@@ -58,6 +70,12 @@ def source_digest(scenario_file: str | None) -> str:
         return hashlib.blake2b(Path(scenario_file or "").read_bytes(), digest_size=16).hexdigest()
     except OSError:
         return ""
+
+
+def about(scenario: Scenario) -> str:
+    """Return the first paragraph of a scenario's docstring, on one line."""
+    paragraph = (scenario.function.__doc__ or "").strip().partition("\n\n")[0]
+    return encodable(" ".join(paragraph.split()))[:_ABOUT_LENGTH]
 
 
 def _version(package: str) -> str | None:

@@ -104,6 +104,7 @@ PROVENANCE: Final = mapped(
     packages=mapped(name),
     machine=mapped(scalar),
     scenario=mapped(name),
+    model=mapped(complete(role=name, distribution=name, dims=listed(name), parents=listed(name))),
     workers=figure,
 )
 SETTINGS: Final = complete(

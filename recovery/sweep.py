@@ -14,6 +14,7 @@ from recovery.database import writable_folder
 from recovery.decided import MARGIN, Decided
 from recovery.design import Cell, Design, Settings, TruthMode
 from recovery.engine.describe import describe, describe_quantities
+from recovery.engine.portrait import portrait
 from recovery.engine.priors import Prior, summarise_priors
 from recovery.engine.samplers import Sampler
 from recovery.engine.workshop import Prepared, Workshop
@@ -245,7 +246,12 @@ class Sweep:
                 self._identity(),
                 [self._cell_row(cell, prepared, descriptions) for cell in new],
                 self.design.plan(),
-                provenance(command or command_line(), workers, self.design.scenario),
+                provenance(
+                    command or command_line(),
+                    workers,
+                    self.design.scenario,
+                    portrait(prepared[self.design.cells[0].digest].problem),
+                ),
                 quantities,
             )
             added = add_quantities(store, self.workshop, self.design.cells)
