@@ -28,6 +28,9 @@ BAD: Final = PALETTE[1]
 GUIDE: Final = "#444444"
 BAND: Final = "#D9D9D9"
 QUIET: Final = "#8C8C8C"
+EDGE: Final = "#666666"
+GRID: Final = "#E6E6E6"
+FAINT: Final = "#EDEDED"
 
 WIDTH: Final = 10.0
 """Width of a figure in inches, 1000 pixels at `DPI`."""
@@ -100,11 +103,11 @@ def styled() -> Iterator[None]:
         "axes.facecolor": "white",
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.edgecolor": "#666666",
+        "axes.edgecolor": EDGE,
         "axes.grid": True,
         "axes.axisbelow": True,
         "axes.formatter.useoffset": False,
-        "grid.color": "#E6E6E6",
+        "grid.color": GRID,
         "grid.linewidth": 0.7,
         "lines.linewidth": 1.2,
         "lines.markersize": 4.5,

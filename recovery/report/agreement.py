@@ -42,7 +42,6 @@ def agreement_section(view: View) -> Section | None:
         "Estimates beside the truths that were drawn from the prior.",
         columns,
         tuple(_row(view, m) for m in rows),
-        long=True,
     )
     blocks: list[Block] = [text, table, *_joint(view), *_pairs(view)]
     return Section("agreement", "Agreement with drawn truths", tuple(blocks))
@@ -124,6 +123,5 @@ def _pairs(view: View) -> list[Block]:
         ),
         tuple(rows),
         (f"A difference of more than {_CLEAR:g} standard errors is marked !.",),
-        long=True,
     )
     return [table]

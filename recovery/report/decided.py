@@ -69,7 +69,7 @@ def decided_section(view: View) -> Section | None:
     judged = _judged(view, margin)
     blocks: list[Block] = [_claims(judged, view, margin), _saved(judged, most)]
     blocks.append(_table(judged, view, most))
-    return Section("decided", "What was decided", tuple(blocks), brief=True)
+    return Section("decided", "What was decided", tuple(blocks), brief=tuple(blocks))
 
 
 def _judged(view: View, margin: float) -> list[_Judged]:

@@ -4,17 +4,27 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 Tone: TypeAlias = Literal["", "note", "warn", "bad"]
-ROWS_SHOWN = 30
-"""Rows of a table in view; the others fold away behind a line that says how many they are."""
+MOST_ROWS = 1500
+"""Rows of a table that a page can bear; the files in tables/ have them all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A paragraph."""
+    """A paragraph, and the anchor of what shows it."""
 
     text: str
     tone: Tone = ""
+    evidence: str = ""
     kind: ClassVar[str] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A title within a section."""
+
+    slug: str
+    title: str
+    kind: ClassVar[str] = "heading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +48,20 @@ class Column:
 class Table:
     """A table whose first column names the rows; `caption` is a sentence.
 
-    A `long` table is left out of the short Markdown version, which says so.
+    A table with a `slug` can be linked to.
     """
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
-    shown: int = ROWS_SHOWN
-    long: bool = False
+    slug: str = ""
     kind: ClassVar[str] = "table"
+
+    @property
+    def hints(self) -> tuple[Column, ...]:
+        """The columns that need a word of explanation."""
+        return tuple(column for column in self.columns if column.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +91,41 @@ class Figure:
     kind: ClassVar[str] = "figure"
 
 
-Block: TypeAlias = Text | Table | Facts | Code | Figure
+Block: TypeAlias = Text | Heading | Table | Facts | Code | Figure
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number of the headline box: what it is, the number, and what to know of it."""
+    """One number of the headline box: what it is, the number, what to know of it, its evidence.
+
+    The `main` ones come first and stand out.
+    """
 
     label: str
     value: str
     detail: str
     tone: Tone = ""
+    evidence: str = ""
+    main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What it comes to: a few words, and plain sentences."""
+
+    words: str
+    sentences: tuple[Text, ...]
+    tone: Tone = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the report; `brief` ones are in the short Markdown version too."""
+    """A part of the report; its `brief` blocks are in the short Markdown version too."""
 
     slug: str
     title: str
     blocks: tuple[Block, ...]
-    brief: bool = False
+    brief: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +133,8 @@ class Report:
     """The whole report."""
 
     title: str
+    about: str
+    conclusion: Conclusion
     tiles: tuple[Tile, ...]
     sentences: tuple[Text, ...]
     sections: tuple[Section, ...]

@@ -9,12 +9,25 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 from matplotlib.figure import Figure as MplFigure
 
-from recovery.plots.style import styled
+from recovery.plots.style import BAND, EDGE, FAINT, GOOD, GRID, GUIDE, QUIET, styled
 from recovery.report.document import Figure
 from recovery.report.text import plain
 
 _DPI = 150
 _DROPPED = frozenset({"metadata", "style", "script", "foreignObject", "a", "title", "desc"})
+_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+# Colours that a page in the dark has others for; the names are those of its style sheet.
+_VARIABLES = {
+    "#ffffff": "--figure",
+    "#000000": "--figure-ink",
+    GUIDE.lower(): "--figure-guide",
+    EDGE.lower(): "--figure-edge",
+    QUIET.lower(): "--figure-quiet",
+    BAND.lower(): "--figure-band",
+    GRID.lower(): "--figure-grid",
+    FAINT.lower(): "--figure-faint",
+    GOOD.lower(): "--figure-blue",
+}
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
@@ -80,7 +93,7 @@ def inline_svg(svg: bytes, prefix: str, label: str) -> str:
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
     # What matplotlib's style sheet says of every element is inherited from the root instead.
-    root.set("style", "stroke-linejoin: round; stroke-linecap: butt")
+    root.set("style", "stroke-linejoin: round; stroke-linecap: butt; fill: var(--figure-ink)")
     root.set("role", "img")
     root.set("aria-label", label)
     root.tail = None
@@ -101,6 +114,8 @@ def _clean(element: ElementTree.Element, prefix: str) -> None:
                 element.set(name, f"#{prefix}-{value[1:]}")
             elif value.startswith("data:image/"):
                 element.set(name, value)
+        elif name == "style":
+            element.set(name, _COLOUR.sub(_variable, _REFERENCE.sub(rf"url(#{prefix}-\1)", value)))
         elif not name.lower().startswith("on"):
             element.set(name, _REFERENCE.sub(rf"url(#{prefix}-\1)", value))
     for child in list(element):
@@ -108,6 +123,12 @@ def _clean(element: ElementTree.Element, prefix: str) -> None:
             element.remove(child)
         else:
             _clean(child, prefix)
+
+
+def _variable(colour: re.Match[str]) -> str:
+    """Return a colour as the page has it, by light or in the dark; in a file alone it is itself."""
+    name = _VARIABLES.get(colour[0])
+    return f"var({name}, {colour[0]})" if name else colour[0]
 
 
 def _local(name: str) -> str:

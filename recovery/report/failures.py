@@ -1,16 +1,19 @@
 """Failed replicates: by error, and what they could hide at the worst."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
+from recovery.pauses import Failing, Pauses
 from recovery.record import FITTED
 from recovery.report.document import Block, Cell, Code, Column, Section, Table, Text, row
 from recovery.report.fits import cell_columns, cell_names
 from recovery.report.measured import PERCENT
 from recovery.report.text import count, level, plain, share
-from recovery.report.view import CI_PROB, View
+from recovery.report.view import CI_PROB, MODES, View
 
-_GROUPS_SHOWN = 20
+_CODES_SHOWN = 20
 
 
 def failures_section(view: View) -> Section:
@@ -19,7 +22,8 @@ def failures_section(view: View) -> Section:
     number_failed, total = len(places), len(view.fits)
     if not number_failed:
         text = Text(f"None of {count(total, 'replicate')} failed.")
-        return Section("failures", "Failures", (text, *_quantities(view)), brief=True)
+        blocks: list[Block] = [text, *_again(view), *_quantities(view)]
+        return Section("failures", "Failures", tuple(blocks))
     failures = [view.results.columns.failures.get(place, (None,) * 3) for place in places.tolist()]
     frame = pd.DataFrame(failures, columns=["stage", "error", "traceback"])
     frame["key"] = view.results.keys(places)
@@ -50,19 +54,63 @@ def failures_section(view: View) -> Section:
             )
         )
         codes.append(Code(f"First traceback: {error[:120]}", plain(first["traceback"], lines=True)))
-    blocks: list[Block] = [
-        Text(
-            f"{number_failed} of {count(total, 'replicate')} failed, with "
-            f"{count(len(groups), 'different error')}. They are in no measure; where failing "
-            "depends on the data, the measures describe the easier data only.",
-            "bad",
-        ),
-        Table("Failures by error.", columns, tuple(rows), shown=_GROUPS_SHOWN),
-        *codes,
-        _bounds(view),
-        *_quantities(view),
-    ]
-    return Section("failures", "Failures", tuple(blocks), brief=True)
+    kinds = "one error" if len(groups) == 1 else f"{len(groups)} different errors"
+    said = Text(
+        f"{number_failed} of {count(total, 'replicate')} failed, with {kinds}. They are in no "
+        "measure; where failing depends on the data, the measures describe the easier data only.",
+        "bad",
+    )
+    table = Table("Failures by error.", columns, tuple(rows), slug="table-failures")
+    blocks = [said, *_paused(view), *_again(view), table, *codes[:_CODES_SHOWN]]
+    if len(codes) > _CODES_SHOWN:
+        blocks.append(
+            Text(f"Tracebacks of the other {len(codes) - _CODES_SHOWN} are in the store.")
+        )
+    blocks += [*_bounds(view), *_quantities(view)]
+    return Section("failures", "Failures", tuple(blocks), brief=(said, *_paused(view), table))
+
+
+def paused(view: View) -> dict[int, str]:
+    """Return the cells whose replicates all fail in one way and are not run to the end, and why."""
+    done = np.bincount(view.replicate_positions, minlength=len(view.cells))
+    failing: dict[str, Failing] = {}
+    for place, (stage, error, _) in view.results.columns.failures.items():
+        cell = str(view.replicate_positions[place])
+        failing.setdefault(cell, (0, Counter()))[1][stage, error] += 1
+    complete = np.bincount(
+        view.replicate_positions[view.results.columns.ok], minlength=len(view.cells)
+    )
+    pauses = Pauses({cell: (int(complete[int(cell)]), found[1]) for cell, found in failing.items()})
+    left = view.cells["n_planned"].to_numpy() > done
+    reasons = {int(cell): pauses.reason(cell) for cell in failing}
+    return {cell: reason for cell, reason in sorted(reasons.items()) if reason and left[cell]}
+
+
+def _paused(view: View) -> list[Block]:
+    """Say which cells are not run to the end, for all of their replicates fail alike."""
+    found = paused(view)
+    if not found:
+        return []
+    names = [f"{MODES[view.modes[cell]]}{view.at(cell)}" for cell in list(found)[:5]]
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    text = (
+        f"Paused: {count(len(found), 'cell')} ({'; '.join(names)}{more}), where every replicate so "
+        "far failed in one way. What is left of them is run once that is mended, with "
+        "recovery run --retry-failed."
+    )
+    return [Text(text, "bad")]
+
+
+def _again(view: View) -> list[Block]:
+    """Say how many failures were run again, and what came of it."""
+    retried = view.results.retried
+    if retried.empty:
+        return []
+    text = (
+        f"{count(len(retried), 'failure')} of earlier runs {'was' if len(retried) == 1 else 'were'}"
+        " run again; what came of it is counted here, and the failures are kept in the store."
+    )
+    return [Text(text, "note")]
 
 
 def _quantities(view: View) -> list[Block]:
@@ -85,7 +133,7 @@ def _quantities(view: View) -> list[Block]:
     return found
 
 
-def _bounds(view: View) -> Table:
+def _bounds(view: View) -> list[Block]:
     """Return between what limits coverage must lie, whatever the failed fits would have shown."""
     frame = view.results.coverage_bounds((CI_PROB,))
     own = view.own(frame)
@@ -103,7 +151,9 @@ def _bounds(view: View) -> Table:
         )
         if view.kinds.get(parameter) in FITTED
     ]
-    return Table(
+    if not rows:
+        return []
+    table = Table(
         f"Coverage of {PERCENT} intervals if every failed fit had missed the truth, or held it.",
         (
             Column("parameter", numeric=False),
@@ -115,3 +165,4 @@ def _bounds(view: View) -> Table:
         tuple(rows),
         ("Whatever the failed fits would have shown, coverage lies between the two.",),
     )
+    return [table]

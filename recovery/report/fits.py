@@ -7,6 +7,7 @@ import pandas as pd
 from recovery.report.document import Block, Cell, Column, Facts, Section, Table, Text, row
 from recovery.report.measured import axis_columns
 from recovery.report.text import (
+    MISSING,
     count,
     level,
     number,
@@ -51,8 +52,9 @@ def convergence_section(view: View) -> Section:
         columns,
         tuple(rows),
         ("A value beyond its threshold is marked !.",),
+        slug="table-diagnostics",
     )
-    return Section("convergence", "Convergence", (_flag_table(view), table))
+    return Section("diagnostics", "Diagnostics", (_flag_table(view), table))
 
 
 _JUDGED = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "divergences")
@@ -87,13 +89,21 @@ def _flag_table(view: View) -> Table:
             for t in THRESHOLDS
         ),
         ("A fit may have several flags.",),
+        slug="table-flags",
     )
 
 
 def _judged(name: str, value: float) -> Cell:
     text = f"{value:.3f}" if name == "r_hat_max" and value < 1000 else number(value)
+    if value != value:
+        return Cell(MISSING)
     crossed = any(t.measure == name and value == value and t.crossed(value) for t in THRESHOLDS)
     return Cell(f"{text} !", "warn") if crossed else Cell(text)
+
+
+def worst_r_hat(value: float) -> Cell:
+    """Return a largest r_hat, marked ! if it crosses its threshold."""
+    return _judged("r_hat_max", value)
 
 
 def _count_cell(value: float, tone: str) -> Cell:
@@ -138,6 +148,7 @@ def cost_section(view: View) -> Section:
             "machine only. Counts of gradient evaluations do not.",
             "± is one Monte Carlo standard error of the mean over the fits of the cell.",
         ),
+        slug="table-cost",
     )
     return Section("cost", "Cost", (table, *_compilations(view)))
 

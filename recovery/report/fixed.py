@@ -33,7 +33,7 @@ def fixed_section(view: View) -> Section | None:
         readings_table(view),
         _fixed_table(view, rows),
     )
-    return Section("recovery-fixed", "Recovery at the fixed truth", blocks, brief=True)
+    return Section("recovery-fixed", "Recovery at the fixed truth", blocks)
 
 
 def _conflict_text(view: View, rows: list[Measures]) -> list[Block]:
@@ -81,6 +81,7 @@ def _fixed_table(view: View, rows: list[Measures]) -> Table:
             "known variance. Conflict: the truth lies far out in the prior. In cell: so does the "
             "truth of another parameter of the same cell.",
         ),
+        slug="table-fixed",
     )
 
 

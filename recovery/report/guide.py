@@ -10,6 +10,7 @@ _FILES = (
     ("tables/cost.csv", "time, gradient evaluations and efficiency per cell"),
     ("tables/calibration.csv", "the test of every rank histogram, with adjusted p values"),
     ("tables/sensitivity.csv", "what each measure is without flagged fits, with the difference"),
+    ("tables/refits.csv", "second fits of flagged fits, where there are any"),
     ("plots/", "every figure as SVG and PNG"),
     ("manifest.json", "design, seeds, settings, versions, machine"),
     ("results.sqlite", "every replicate; all else here is made from it"),
@@ -58,4 +59,4 @@ def files_section() -> Section:
     columns = (Column("file", numeric=False), Column("what it holds", numeric=False))
     rows = tuple(row(name, what) for name, what in _FILES)
     table = Table("Files beside this report.", columns, rows)
-    return Section("files", "Files", (table,), brief=True)
+    return Section("files", "Files", (table,), brief=(table,))

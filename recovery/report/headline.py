@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import bdtr
@@ -34,9 +34,13 @@ _FIXED = (
 
 def tiles(view: View, tests: list[RankTest]) -> tuple[Tile, ...]:
     """Return the numbers of the headline box."""
-    lowest = [_coverage_tile(view, mode) for mode in ("prior", "fixed")]
-    found = [_fits_tile(view), _ranks_tile(tests), *lowest, _r_hat_tile(view), _cost_tile(view)]
-    return tuple(tile for tile in found if tile)
+    found = [t for mode in ("prior", "fixed") if (t := _coverage_tile(view, mode))]
+    main = (*found[:1], _r_hat_tile(view), _cost_tile(view))
+    others = (_fits_tile(view), _ranks_tile(tests), *found[1:])
+    return (
+        *(replace(tile, main=True) for tile in main if tile),
+        *(tile for tile in others if tile),
+    )
 
 
 def sentences(view: View, tests: list[RankTest]) -> tuple[Text, ...]:
@@ -57,7 +61,8 @@ def _fits_tile(view: View) -> Tile:
     left = max(planned - done, 0)
     detail = f"{failed:,} failed, {flagged:,} flagged" + (f", {left:,} left to run" if left else "")
     tone: Tone = "bad" if failed or not ok else "warn" if flagged or left else ""
-    return Tile("Complete fits", f"{ok:,} of {max(planned, done):,}", detail, tone)
+    total = f"{ok:,} of {max(planned, done):,}"
+    return Tile("Complete fits", total, detail, tone, "table-diagnostics")
 
 
 def _done_text(view: View) -> Text:
@@ -69,7 +74,7 @@ def _done_text(view: View) -> Text:
         text += f" {left:,} are still to be run, so every number here is preliminary."
     if not ok:
         text += " Without a complete fit there is nothing to measure."
-    return Text(text, "bad" if failed or not ok else "warn" if left else "")
+    return Text(text, "bad" if failed or not ok else "warn" if left else "", "failures")
 
 
 def _flags_text(view: View) -> Text | None:
@@ -78,7 +83,7 @@ def _flags_text(view: View) -> Text | None:
         return None
     if not flagged:
         text = f"None of {count(ok, 'complete fit')} crossed a threshold of the diagnostics."
-        return Text(text + _without_r_hat(view))
+        return Text(text + _without_r_hat(view), evidence="table-flags")
     lost = view.n_not_finite
     kinds = [f"{label} in {n:,}" for label, n in flag_counts(view).items() if n]
     return Text(
@@ -87,6 +92,7 @@ def _flags_text(view: View) -> Text | None:
         + (f", but for estimates that are not finite, in {count(lost, 'fit')}" if lost else "")
         + f"; a table shows the measures without them.{_without_r_hat(view)}",
         "warn",
+        "flagged",
     )
 
 
@@ -107,11 +113,12 @@ def _ranks_tile(tests: list[RankTest]) -> Tile | None:
         f"{rejected} of {count(len(tests), 'test')}",
         f"truth drawn from the prior; {100 * ALPHA:g} % error rate over all tests",
         "bad" if rejected else "",
+        "calibration",
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Lowest:
+class Lowest:
     """The row of some rows whose coverage is hardest to explain by chance."""
 
     measures: Measures
@@ -125,7 +132,7 @@ class _Lowest:
     def interval(self) -> str:
         """Write the interval of the coverage, and how sure it is."""
         coverage = self.measures.coverage
-        prob = _simultaneous(self.among)
+        prob = simultaneous(self.among)
         lower, upper = binomial_interval(coverage.estimate, coverage.n, prob)
         digits = _digits(coverage.n)
         over = f", simultaneous over the {self.among:,} rows" if self.among > 1 else ""
@@ -143,12 +150,12 @@ def _digits(n: int) -> int:
     return 2 if n < 10_000 else 3 if n < 1_000_000 else 4
 
 
-def _simultaneous(among: int) -> float:
+def simultaneous(among: int) -> float:
     """Return the level of each interval, so that all together hold at 95 % (Bonferroni)."""
     return 1 - 0.05 / among
 
 
-def _lowest(view: View, mode: str, without: Collection[int] = ()) -> _Lowest | None:
+def lowest(view: View, mode: str, without: Collection[int] = ()) -> Lowest | None:
     """Find the row whose coverage is hardest to explain by chance, some cells left out.
 
     The lowest coverage need not be: that of few fits varies more.
@@ -157,11 +164,11 @@ def _lowest(view: View, mode: str, without: Collection[int] = ()) -> _Lowest | N
     rows = [m for m in every if m.position not in without]
     if not rows:
         return None
-    low = [m for m in rows if departure(m, _simultaneous(len(every))) == "▼"]
+    low = [m for m in rows if departure(m, simultaneous(len(every))) == "▼"]
     lowest = min(low or rows, key=lambda m: (_tail(m.coverage), m.coverage.estimate))
     same = lowest.coverage.estimate, lowest.coverage.n
     equals = sum((m.coverage.estimate, m.coverage.n) == same for m in rows) - 1
-    return _Lowest(lowest, len(every), equals, bool(low))
+    return Lowest(lowest, len(every), equals, bool(low))
 
 
 def _tail(coverage: Measured) -> float:
@@ -170,7 +177,7 @@ def _tail(coverage: Measured) -> float:
 
 
 def _coverage_tile(view: View, mode: str) -> Tile | None:
-    found = _lowest(view, mode)
+    found = lowest(view, mode)
     if found is None:
         return None
     tone: Tone = "bad" if mode == "prior" and found.low else ""
@@ -178,10 +185,11 @@ def _coverage_tile(view: View, mode: str) -> Tile | None:
     if mode == "fixed" and found.measures.position in cells_in_conflict(view):
         detail, tone = f"{detail}; conflict of truth and prior", "warn"
     coverage = share(found.measures.coverage.estimate, _digits(found.measures.coverage.n))
-    return Tile(f"Lowest coverage for its n, {MODES[mode]}", coverage, detail, tone)
+    label = f"Lowest coverage for its n, {MODES[mode]}"
+    return Tile(label, coverage, detail, tone, f"table-{mode}")
 
 
-def _row_text(view: View, found: _Lowest, rows: str = "") -> str:
+def _row_text(view: View, found: Lowest, rows: str = "") -> str:
     """Say which row is the lowest, and whether chance explains it; without the last full stop."""
     coverage = found.measures.coverage
     text = (
@@ -196,25 +204,26 @@ def _row_text(view: View, found: _Lowest, rows: str = "") -> str:
 
 
 def _prior_text(view: View, tests: list[RankTest]) -> Text | None:
-    found = _lowest(view, "prior")
+    found = lowest(view, "prior")
     if found is None:
         return None
     text = _row_text(view, found, f" in {count(found.among, 'row')}")
     text += "; see the ranks." if any(test.rejected for test in tests) else "."
-    return Text(f"{MODES['prior'].capitalize()}: {text}", "bad" if found.low else "")
+    tone: Tone = "bad" if found.low else ""
+    return Text(f"{MODES['prior'].capitalize()}: {text}", tone, "table-prior")
 
 
 def _fixed_text(view: View) -> Text | None:
-    found = _lowest(view, "fixed")
+    found = lowest(view, "fixed")
     if found is None:
         return None
     touched, far_out = cells_in_conflict(view), conflicts(view)
     text = f"{MODES['fixed'].capitalize()}: "
     text += _row_text(view, found, f" in {count(found.among, 'row')}") + "."
-    outside: _Lowest | None = found
+    outside: Lowest | None = found
     if found.measures.position in touched:
         text += _CONFLICT if found.low else ""
-        outside = _lowest(view, "fixed", touched)
+        outside = lowest(view, "fixed", touched)
         if outside is not None:
             text += f" Outside the cells in conflict, {_row_text(view, outside)}."
     if outside is not None and outside.low:
@@ -222,7 +231,7 @@ def _fixed_text(view: View) -> Text | None:
     if far_out:
         rows = len(view.fitted("fixed"))
         text += f" Truth and prior are in conflict in {len(far_out):,} of {count(rows, 'row')}."
-    return Text(text, "warn" if far_out or found.low else "")
+    return Text(text, "warn" if far_out or found.low else "", "table-fixed")
 
 
 def _r_hat_tile(view: View) -> Tile | None:
@@ -240,6 +249,7 @@ def _r_hat_tile(view: View) -> Tile | None:
         f"{value:.3f}" if value < 1000 else f"{value:.3g}",
         f"{name + '; ' if name else ''}{detail}",
         "warn" if crossed else "",
+        "table-diagnostics",
     )
 
 
@@ -249,8 +259,11 @@ def _cost_tile(view: View) -> Tile | None:
         return None
     frame = view.results.compilations
     compiled = f"{count(len(frame), 'compilation')}, {seconds(float(frame['seconds'].sum()))}"
+    spread = f" ± {seconds(float(wall.std(ddof=1)) / len(wall) ** 0.5)}" if len(wall) > 1 else ""
     return Tile(
         "Mean cost per complete fit",
         seconds(float(wall.mean())),
-        f"{seconds(float(wall.min()))} to {seconds(float(wall.max()))}; beside it {compiled}",
+        f"{spread[1:]}{', ' if spread else ''}{seconds(float(wall.min()))} to "
+        f"{seconds(float(wall.max()))}; beside it {compiled}",
+        evidence="table-cost",
     )

@@ -1,4 +1,4 @@
-"""The report as short Markdown: the headline, the measures, the failures, and where the rest is."""
+"""The report as short Markdown: what it comes to, every cell in a row, the failures."""
 
 import re
 

@@ -35,7 +35,7 @@ def prior_section(view: View) -> Section | None:
         + (" Here they do: the data come from another model." if view.generated else "")
     )
     blocks = text, _prior_table(view, rows)
-    return Section("recovery-prior", "Recovery over the prior", blocks, brief=True)
+    return Section("recovery-prior", "Recovery over the prior", blocks)
 
 
 def _prior_table(view: View, rows: list[Measures]) -> Table:
@@ -49,6 +49,7 @@ def _prior_table(view: View, rows: list[Measures]) -> Table:
         ),
         tuple(_prior_row(view, m) for m in rows),
         (*mark_notes(view, rows), STANDARD_ERRORS, _HEAVY_TAILS, _CONTRACTION),
+        slug="table-prior",
     )
 
 

@@ -45,4 +45,4 @@ def predictions_section(view: View) -> Section | None:
         "predicted mean is compared with the mean at the truth, a predicted observation with the "
         "observation itself, whose noise no amount of data removes."
     )
-    return Section("predictions", "Out-of-sample prediction", (text, table), brief=True)
+    return Section("predictions", "Out-of-sample prediction", (text, table))

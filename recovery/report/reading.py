@@ -19,7 +19,7 @@ from recovery.thresholds import limit_of
 
 _LOST = 0.5
 """Coverage below which recovery is called lost: intervals miss the truth more often than not."""
-_ENOUGH = 100
+ENOUGH = 100
 """Ranks from which a sampler without a departure is called cleared: a posterior half or twice as
 wide as it should be, or half an sd beside it, is nearly always found by so many."""
 _MOST_FITS = 0.5  # share of fits from which a higher density at the truth is worth a word
@@ -64,7 +64,7 @@ class Reading:
     @property
     def cleared(self) -> bool:
         """Whether enough replicates were tested over the prior and no departure was found."""
-        return self.tests > 0 and not self.rejected and self.n_prior >= _ENOUGH
+        return self.tests > 0 and not self.rejected and self.n_prior >= ENOUGH
 
     @property
     def elsewhere(self) -> bool:
@@ -76,6 +76,18 @@ class Reading:
         return bool(self.off) and self.denser > _MOST_FITS * self.ranked
 
     @property
+    def word(self) -> tuple[str, Tone]:
+        """Say it as short as can be; `words` says why."""
+        if self.rejected:
+            return "not calibrated over the prior", "bad"
+        why = ", conflict with the prior" if self.conflicts else ""
+        if self.lost:
+            return f"recovery lost{why}", "warn"
+        if self.off:
+            return f"coverage not nominal{why}", "warn"
+        return f"not told apart from {PERCENT}", ""
+
+    @property
     def words(self) -> tuple[str, Tone]:
         """Say in plain words what the cell shows, and no more."""
         if self.rejected:
@@ -83,9 +95,9 @@ class Reading:
         parts = []
         tone: Tone = ""
         if self.lost:
-            parts.append(f"recovery of {_some(self.lost)} is lost")
+            parts.append(f"recovery of {some(self.lost)} is lost")
         elif self.off:
-            parts.append(f"coverage of {_some(self.off)} is not nominal")
+            parts.append(f"coverage of {some(self.off)} is not nominal")
         else:
             parts.append(f"coverage as {PERCENT} or not told apart from it")
         if self.off:
@@ -188,9 +200,10 @@ def readings_table(view: View) -> Table:
         "What the fixed truth shows, cell by cell, beside the same cell over the prior.",
         columns,
         tuple(rows),
-        (
+        slug="table-readings",
+        notes=(
             "The sampler is judged by ranks over the prior, not by coverage at one truth. Cleared: "
-            f"no departure in the cell, nor over all cells, in {_ENOUGH} replicates or more. That "
+            f"no departure in the cell, nor over all cells, in {ENOUGH} replicates or more. That "
             "says nothing of truths that the prior makes unlikely. Lost: intervals of "
             f"{PERCENT} miss the truth more often than they hold it.",
             "A density at the truth above that of all kept draws, in most fits, means that the "
@@ -208,7 +221,7 @@ def _row(view: View, reading: Reading) -> tuple[Cell, ...]:
                        "bad")  # fmt: skip
     else:
         sampler = Cell(f"no departure found (n = {reading.n_prior:,})")
-    conflict = Cell(f"conflict: {_some(reading.conflicts)}", "warn") if reading.conflicts else ""
+    conflict = Cell(f"conflict: {some(reading.conflicts)}", "warn") if reading.conflicts else ""
     disagree = Cell(MISSING)
     if reading.n:
         text = f"{reading.disagree} of {level(reading.n)}"
@@ -232,7 +245,7 @@ def reading_text(view: View) -> Text | None:
     if not lost:
         return None
     names = list(dict.fromkeys(name for reading in lost for name in reading.lost))
-    text = f"Fixed truth: recovery of {_some(names)} is lost{_where(view, lost)}: intervals of "
+    text = f"Fixed truth: recovery of {some(names)} is lost{where(view, lost)}: intervals of "
     text += f"{PERCENT} miss that truth more often than they hold it."
     cleared = [reading for reading in lost if reading.cleared]
     if cleared:
@@ -244,13 +257,13 @@ def reading_text(view: View) -> Text | None:
     conflict = [reading for reading in lost if reading.conflicts]
     if conflict:
         involved = list(dict.fromkeys(name for reading in conflict for name in reading.conflicts))
-        text += f" The truth of {_some(involved)} is in conflict with its prior there."
+        text += f" The truth of {some(involved)} is in conflict with its prior there."
     elsewhere = [reading for reading in lost if reading.elsewhere]
     if elsewhere:
         text += (
             " The posterior density at the truth is above that of every kept draw in "
             f"{sum(r.denser for r in elsewhere):,} of {sum(r.ranked for r in elsewhere):,} fits"
-            f"{_where(view, elsewhere)}: chains that agree there have not been where the posterior "
+            f"{where(view, elsewhere)}: chains that agree there have not been where the posterior "
             "is densest."
         )
     disagree = sum(reading.disagree for reading in found)
@@ -258,10 +271,10 @@ def reading_text(view: View) -> Text | None:
         text += (
             f" Chains disagree in {count(disagree, 'fit')} at the fixed truth; they are flagged."
         )
-    return Text(text, "warn")
+    return Text(text, "warn", "table-readings")
 
 
-def _where(view: View, found: Sequence[Reading]) -> str:
+def where(view: View, found: Sequence[Reading]) -> str:
     """Name the cells, by the levels of each axis if they are all combinations of these."""
     if not view.swept or len(found) == sum(mode == "fixed" for mode in view.modes):
         return " in every cell" if view.swept else ""
@@ -279,6 +292,7 @@ def _where(view: View, found: Sequence[Reading]) -> str:
     return f" in {count(len(found), 'cell')}"
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Name up to four parameters, and how many more there are."""
     shown = [plain(name) for name in names]
     return listed(shown) if len(shown) <= 4 else f"{', '.join(shown[:4])} and {len(shown) - 4} more"

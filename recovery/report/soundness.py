@@ -24,7 +24,7 @@ _FEW, _FEW_OF_MANY = 200, 500
 
 def soundness_section(view: View, tests: list[RankTest]) -> Section:
     """Return the section on calibration."""
-    return Section("calibration", "Is the sampler sound?", tuple(_blocks(view, tests)), brief=True)
+    return Section("calibration", "Is the sampler sound?", tuple(_blocks(view, tests)))
 
 
 def verdict_text(view: View, tests: list[RankTest]) -> Text:
@@ -34,6 +34,7 @@ def verdict_text(view: View, tests: list[RankTest]) -> Text:
             "Truth mode prior was not run, so this report cannot say whether the posteriors are "
             "right: with a fixed truth, coverage need not be nominal even if they are.",
             "note",
+            "calibration",
         )
     if not tests:
         lacking = "rank that could be tested" if view.untested else "complete fit"
@@ -41,13 +42,15 @@ def verdict_text(view: View, tests: list[RankTest]) -> Text:
             f"There is no {lacking} in truth mode prior, so nothing can be said on whether the "
             "posteriors are right.",
             "warn",
+            "calibration",
         )
     rejected = [test for test in tests if test.rejected]
     if not rejected:
         return Text(
             "Truth drawn from the prior: no departure from uniform ranks was found in "
             f"{count(len(tests), 'test')} (exact simultaneous band, Holm over all of them at "
-            f"{100 * ALPHA:g} %). That is no proof of soundness. {_unseen(tests)}"
+            f"{100 * ALPHA:g} %). That is no proof of soundness. {_unseen(tests)}",
+            evidence="table-ranks",
         )
     worst = min(rejected, key=lambda test: test.holm)
     where = " over all cells" if worst.position is None else view.at(worst.position)
@@ -59,6 +62,7 @@ def verdict_text(view: View, tests: list[RankTest]) -> Text:
         + (_MISSPECIFIED if view.generated else _LOOK)
         + _other_causes(view),
         "bad",
+        "table-ranks",
     )
 
 
@@ -161,5 +165,5 @@ def _table(view: View, tests: list[RankTest]) -> Table:
         columns,
         tuple(rows),
         notes,
-        long=True,
+        slug="table-ranks",
     )

@@ -33,8 +33,9 @@ def test_the_headline_counts_what_was_done_and_what_is_left(make):
     report = content(make(replicates=5, planned=8, failed=lambda i: "E: x" if i == 0 else None))
     assert "20 of 32 planned replicates were run: 16 complete fits, 4 failed." in said(report)
     assert "12 are still to be run, so every number here is preliminary." in said(report)
-    assert report.tiles[0].value == "16 of 32"
-    assert report.tiles[0].tone == "bad"
+    tile = next(tile for tile in report.tiles if tile.label == "Complete fits")
+    assert (tile.value, tile.tone) == ("16 of 32", "bad")
+    assert report.conclusion.words.startswith("Preliminary: ")
 
 
 def test_the_lowest_coverage_in_the_headline_is_the_least_in_the_table(make):

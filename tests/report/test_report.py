@@ -1,4 +1,6 @@
+import base64
 import csv
+import hashlib
 import json
 import os
 import re
@@ -6,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,6 @@ from markdown_it import MarkdownIt
 
 from recovery.errors import NothingMeasured, OutputError
 from recovery.report import write_report
-from recovery.report.document import ROWS_SHOWN
 from recovery.results import Results
 from recovery.store import Store
 
@@ -129,7 +131,7 @@ def test_the_time_of_a_session_is_in_the_provenance_only(make, two_figures):
     results = make()
     write_report(results, two_figures())
     text = (results.folder / "report.html").read_text(encoding="utf-8")
-    before, _, provenance = text.partition('<section id="provenance">')
+    before, _, provenance = text.partition('<section id="provenance"')
     assert "2030-01-02" in provenance
     assert "2030" not in before
 
@@ -202,7 +204,8 @@ def test_hostile_names_are_inert_in_the_page(make, two_figures):
     write_report(results, two_figures(" ".join(HOSTILE).replace("\x00", "").replace("\x1b", "")))
     found = page(results)
     tags = Counter(tag for tag, _ in found.tags)
-    assert not tags.keys() & {"script", "img", "iframe", "object", "embed", "form", "base"}
+    assert tags["script"] == 1  # our own, see below
+    assert not tags.keys() & {"img", "iframe", "object", "embed", "form", "base"}
     for tag, attributes in found.tags:
         assert not [name for name in attributes if name.startswith("on")]
         assert "src" not in attributes
@@ -213,6 +216,21 @@ def test_hostile_names_are_inert_in_the_page(make, two_figures):
     assert not set(found.text) & {"\x00", "\x1b", "\u202e"}
 
 
+def test_the_one_script_of_the_page_is_ours_and_its_policy_lets_no_other_run(make, two_figures):
+    results = hostile_run(make)
+    write_report(results, two_figures())
+    text = (results.folder / "report.html").read_text(encoding="utf-8")
+    script = text.partition("<script>")[2].partition("</script>")[0]
+    ours = resources.files("recovery.report").joinpath("templates/report.js").read_text("utf-8")
+    assert script == ours
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert policy == [
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"script-src 'sha256-{digest}'"
+    ]
+
+
 def test_the_page_asks_for_nothing_from_the_network(make):
     results = make(axes={}, replicates=5, parameters={"mu": 0.5})
     write_report(results)
@@ -221,8 +239,18 @@ def test_the_page_asks_for_nothing_from_the_network(make):
     assert not re.search(r"@import|\burl\((?!#)|<link (?!rel=\"icon\" href=\"data:,\")", text)
 
 
-def test_no_two_elements_of_the_page_share_an_id_and_every_reference_is_met(make):
-    results = make(axes={}, replicates=5, parameters={"mu": 0.5})
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"axes": {}, "replicates": 5, "parameters": {"mu": 0.5}},
+        {"failed": lambda i: "ValueError: never"},
+        {"replicates": 12, "flagged": lambda i: i == 2, "failed": lambda i: "E" * (i == 3)},
+        {"modes": ["fixed"], "parameters": {"far": 6.0}, "replicates": 30, "planned": 40},
+        {"modes": ["prior"], "sd_factor": 0.4, "replicates": 60},
+    ],
+)  # fmt: skip
+def test_no_two_elements_of_the_page_share_an_id_and_every_reference_is_met(make, run):
+    results = make(**run)
     write_report(results)
     found = page(results)
     ids = Counter(a["id"] for _, a in found.tags if "id" in a)
@@ -288,16 +316,23 @@ def test_hostile_names_of_figures_stay_in_their_folder_and_apart(make, two_figur
     assert plots == ["a-b-c.svg", "figure.svg", f"{'n' * 80}.svg", "x-2.svg", "x.svg"]
 
 
-def test_every_row_of_a_long_table_is_in_the_page_and_the_fold_says_how_many(make):
+def test_every_row_of_a_long_table_is_in_the_page(make):
     results = make(axes={"trials": list(range(1, 101))}, modes=["fixed"], replicates=2)
     write_report(results, [])
     text = (results.folder / "report.html").read_text(encoding="utf-8")
-    section = text.partition('<section id="recovery-fixed">')[2].partition("</section>")[0]
-    # A row per cell says what it shows; each of the two tables is folded and has two heads.
-    assert section.count("<tr>") == 100 + 2 + 200 + 2
-    assert f"{200 - ROWS_SHOWN} more rows" in section
+    section = text.partition('<section id="recovery-fixed"')[2].partition("</section>")[0]
+    # A row per cell says what it shows; each of the two tables has a head.
+    assert section.count("<tr>") == 100 + 1 + 200 + 1
     markdown = (results.folder / "report.md").read_text(encoding="utf-8")
-    assert "The first 60 of 200 rows" in markdown
+    assert "The first 60 of 100 rows" in markdown
+
+
+def test_a_table_longer_than_a_page_can_bear_says_where_the_rest_is(make, monkeypatch):
+    monkeypatch.setattr("recovery.report.html.MOST_ROWS", 30)
+    results = make(axes={"trials": list(range(1, 41))}, modes=["fixed"], replicates=2)
+    write_report(results, [])
+    found = page(results).text
+    assert "80 rows; the first 30 are here, all are in tables/." in found
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one_whole(make, two_figures, monkeypatch):

@@ -1,0 +1,136 @@
+"""Every cell in one row: the table that a reader of nothing else should see."""
+
+import math
+
+import numpy as np
+
+from recovery.rank_tests import RankTest
+from recovery.report.document import Cell, Column, Section, Table, Text, Tone, row
+from recovery.report.failures import paused
+from recovery.report.fits import cell_columns, cell_names, worst_r_hat
+from recovery.report.headline import simultaneous
+from recovery.report.measured import PERCENT, departure
+from recovery.report.reading import ENOUGH, Reading, readings
+from recovery.report.text import MISSING, count, level, plain, share, with_error
+from recovery.report.view import CI_PROB, Measures, View
+from recovery.shares import binomial_interval
+
+
+def overview_section(view: View, tests: list[RankTest]) -> Section:
+    """Return the section that gives each cell a row and a word."""
+    table = overview_table(view, tests)
+    text = Text(
+        "Each cell of the sweep in a row. What its word rests on is in the sections below, "
+        "parameter by parameter."
+    )
+    return Section("overview", "Cell by cell", (text, table), brief=(table,))
+
+
+def overview_table(view: View, tests: list[RankTest]) -> Table:
+    """Return a row per cell: fits, lowest coverage, ranks, convergence, cost, and a word."""
+    by_cell = {reading.position: reading for reading in readings(view)}
+    stopped = paused(view)
+    diagnostics, cost = view.own(view.diagnostics), view.own(view.cost)
+    rows = []
+    for position in range(len(view.cells)):
+        fits = diagnostics.iloc[position]
+        n_ok, n_planned = int(fits["n_ok"]), int(fits["n_planned"])
+        coverage = _lowest(view, position)
+        low = bool(coverage[0].tone)
+        spent = cost.iloc[position]
+        rows.append(
+            row(
+                *cell_names(view, position),
+                f"{n_ok:,} of {max(n_planned, int(fits['n'])):,}",
+                _count(int(fits["n_failed"]), "bad"),
+                _count(int(fits["n_flagged"]), "warn"),
+                *coverage,
+                _ranks(view, position, tests),
+                worst_r_hat(float(fits["r_hat_max"])),
+                with_error(float(spent["wall_s"]), float(spent["wall_s_mcse"])),
+                _word(view, position, tests, by_cell.get(position), stopped, low),
+            )
+        )
+    columns = (
+        *cell_columns(view),
+        Column("complete", hint="complete fits, of those planned"),
+        Column("failed"),
+        Column("flagged"),
+        Column(f"lowest coverage {PERCENT}", hint="of the fitted parameters, the one whose "
+               "coverage is hardest to explain by chance, with its 95 % Monte Carlo interval"),
+        Column("of", numeric=False, hint="the parameter with that coverage"),
+        Column("ranks", numeric=False, hint="tests of ranks in the cell that reject, after Holm "
+               "over all tests; truth mode prior only"),
+        Column("r_hat max"),
+        Column("wall, s", hint="seconds per complete fit, compilation not counted"),
+        Column("in a word", numeric=False),
+    )  # fmt: skip
+    return Table(
+        "Every cell: fits, lowest coverage, ranks, convergence, cost.",
+        columns,
+        tuple(rows),
+        (
+            f"Inconclusive: no departure in fewer than {ENOUGH} replicates, which a posterior half "
+            "or twice as wide as it should be can pass. Fixed truths are no test of the sampler.",
+        ),
+        slug="table-overview",
+    )
+
+
+def _count(n: int, tone: Tone) -> Cell:
+    return Cell(level(n), tone if n else "")
+
+
+def _lowest(view: View, position: int) -> tuple[Cell, str]:
+    rows = [m for m in view.fitted(view.modes[position]) if m.position == position]
+    rows = [m for m in rows if m.coverage.n and not math.isnan(m.coverage.estimate)]
+    if not rows:
+        return Cell(MISSING), MISSING
+    worst = min(rows, key=_z)
+    estimate, n = worst.coverage.estimate, worst.coverage.n
+    lower, upper = binomial_interval(estimate, n)
+    among = len(view.fitted(view.modes[position]))
+    low = departure(worst, simultaneous(among)) == "▼"
+    text = f"{share(estimate)} ({share(lower)} to {share(upper)})"
+    return Cell(text + (" ▼" if low else ""), "warn" if low else ""), plain(worst.parameter)
+
+
+def _z(measures: Measures) -> float:
+    """Return how far a coverage lies above nominal, in standard errors at nominal."""
+    n = measures.coverage.n
+    return (measures.coverage.estimate - CI_PROB) * float(np.sqrt(n))
+
+
+def _ranks(view: View, position: int, tests: list[RankTest]) -> Cell:
+    mine = [test for test in tests if test.position == position]
+    if view.modes[position] != "prior" or not mine:
+        return Cell(MISSING)
+    rejected = sum(test.rejected for test in mine)
+    return Cell(f"{rejected} of {count(len(mine), 'test')}", "bad" if rejected else "")
+
+
+def _word(
+    view: View,
+    position: int,
+    tests: list[RankTest],
+    reading: Reading | None,
+    stopped: dict[int, str],
+    low: bool,
+) -> Cell:
+    if position in stopped:
+        return Cell("paused: every fit fails alike", "bad")
+    if not any(cell == position for cell, _ in view.groups):
+        done = (view.replicate_positions == position).any()
+        return Cell("every fit failed", "bad") if done else Cell("not run yet", "warn")
+    n = int((view.replicate_positions[view.results.columns.ok] == position).sum())
+    few = Cell(f"inconclusive, n = {n}", "warn")
+    if reading is not None:
+        return Cell(*reading.word) if reading.rejected or reading.off or n >= ENOUGH else few
+    mine = [test for test in tests if test.position == position]
+    if not mine:
+        return Cell("no rank could be tested", "warn")
+    if any(test.rejected for test in mine):
+        return Cell("not calibrated", "bad")
+    if min(test.result.n for test in mine) < ENOUGH:
+        return few
+    return Cell("coverage low", "warn") if low else Cell("no departure found")
