@@ -172,6 +172,16 @@ class Run:
         return Estimates(**made)
 
 
+@pytest.fixture(scope="session")
+def write() -> Callable[..., Results]:
+    """Write a run into a folder; the other arguments are the fields of `Run`."""
+
+    def run(folder: Path, **fields: Any) -> Results:
+        return Run(**fields).write(folder)
+
+    return run
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Results]:
     """Write a run; the arguments are the fields of `Run`."""
