@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CI_PROBS = (0.5, 0.8, 0.9, 0.95)
 """Levels of the central intervals that measures are made at by default."""
 
+_NAMED = ("position", "seed", "replicate")
 _QUANTITY_FAILURES = """
 SELECT cell, quantity, substr(error, 1, 2000), count(*)
 FROM quantity_failures JOIN replicates ON id = replicate
@@ -128,41 +129,46 @@ class Results:
 
     def keys(self, places: NDArray[np.int64]) -> list[str]:
         """Return the names of replicates that never change, given their rows in `fits`."""
-        columns, digests = self.columns, [cell["digest"] for cell in self._cells]
-        named = zip(*(c[places].tolist() for c in (columns.position, columns.seed, columns.index)),
-                    strict=True)  # fmt: skip
-        return [f"{digests[position]}-{seed}-{index}" for position, seed, index in named]
+        of = self.columns
+        return self._names(*(c[places].tolist() for c in (of.position, of.seed, of.index)))
+
+    def _names(self, positions: list[int], seeds: list[int], numbers: list[int]) -> list[str]:
+        digests = [cell["digest"] for cell in self._cells]
+        named = zip(positions, seeds, numbers, strict=True)
+        return [f"{digests[position]}-{seed}-{number}" for position, seed, number in named]
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
         """One row per replicate and scalar parameter, in the parameter's own units.
 
-        Columns: axes, ``truth_mode``, ``seed``, ``replicate``, ``parameter``, ``kind``, ``truth``
-        (the true value), ``mean``, ``sd``, ``median``, ``eti_90_lower``, ``eti_90_upper``,
+        Columns: axes, ``truth_mode``, ``seed``, ``replicate``, ``key`` (which ``recovery replay``
+        takes), ``parameter``, ``kind``, ``truth`` (the true value), ``mean``, ``sd``, ``median``, ``eti_90_lower``, ``eti_90_upper``,
         ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``, ``crps``, ``rank`` (of the truth
         among ``ranked_among`` draws), ``pit``. Use `intervals` for other levels. Test quantities
         have the kind ``quantity``.
         """
-        return self._with_levels(estimate_rows(self.columns, self.intervals(0.9)))
+        return self._with_levels(estimate_rows(self.columns, self.intervals(0.9), self.keys))
 
     @cached_property
     def refits(self) -> pd.DataFrame:
         """One row per second fit of a flagged fit's data, with the diagnostics of both."""
         with self._opened() as store:
-            frame = refit_rows(store, self.columns, self.fits)
+            frame = refit_rows(store, self.columns, self.fits, self.keys)
         return self._with_levels(frame.drop(columns=[a for a in self.axes if a in frame]))
 
     @cached_property
     def refit_estimates(self) -> pd.DataFrame:
         """One row per second fit and scalar parameter; the first are in `estimates`."""
         with self._opened() as store:
-            return self._with_levels(refit_estimate_rows(store, self.columns))
+            return self._with_levels(refit_estimate_rows(store, self.columns, self.keys))
 
     @cached_property
     def retried(self) -> pd.DataFrame:
         """One row per failure that was run again; what came of it is in `replicates`."""
         with self._opened() as store:
-            return self._with_levels(retried_rows(store))
+            frame = retried_rows(store)
+        frame.insert(3, "key", self._names(*(frame[c].tolist() for c in _NAMED)))
+        return self._with_levels(frame)
 
     @property
     def quantity_failures(self) -> pd.DataFrame:
@@ -412,6 +418,6 @@ class Results:
         import xarray as xr
 
         keys = [*self.axes, "truth_mode", "seed", "replicate", "parameter"]
-        frame = self.estimates.drop(columns=["kind"])
+        frame = self.estimates.drop(columns=["key", "kind"])
         frame = frame.astype({"rank": float, "ranked_among": float}).set_index(keys)
         return xr.Dataset.from_dataframe(frame)

@@ -78,8 +78,21 @@ def replicate_rows(
     )
 
 
-def estimate_rows(columns: Columns, interval: tuple[Floats, Floats]) -> pd.DataFrame:
-    """Return every estimate, with its 90 % interval, see `Results.estimates`."""
+def estimate_rows(
+    columns: Columns,
+    interval: tuple[Floats, Floats],
+    keys: Callable[[NDArray[np.int64]], list[str]],
+) -> pd.DataFrame:
+    """Return every estimate, with its 90 % interval, see `Results.estimates`.
+
+    Parameters
+    ----------
+    columns : Columns
+    interval : pair of array
+        Lower and upper ends, in the order of the rows.
+    keys : callable
+        From places of replicates to their names.
+    """
     blocks = columns.blocks
     places = [np.broadcast_to(b.rows, (len(b.names), len(b.rows))) for b in blocks]
     place = columns.flat(places).astype(np.intp)
@@ -92,6 +105,8 @@ def estimate_rows(columns: Columns, interval: tuple[Floats, Floats]) -> pd.DataF
             "position": columns.position[place],
             "seed": columns.seed[place],
             "replicate": columns.index[place],
+            # One string per replicate, which all of its rows share.
+            "key": np.array(keys(np.arange(len(columns))), dtype=object)[place],
             "parameter": names,
             "kind": kinds,
             **numbers,

@@ -10,7 +10,7 @@ from recovery.report.content import report_content
 from recovery.report.html import to_html
 from recovery.report.manifest import manifest_json
 from recovery.report.markdown import to_markdown
-from recovery.report.tables import csv_tables
+from recovery.report.tables import OPTIONAL, csv_tables
 from recovery.report.view import View
 from recovery.results import Results
 
@@ -60,8 +60,11 @@ def write_report(results: Results, figures: "Figures | None" = None) -> list[Pat
         figures = all_figures(results)
     folder, view = results.folder, View(results)
     written = [write_file(folder / "manifest.json", manifest_json(view))]
-    for name, content in csv_tables(view).items():
+    tables = csv_tables(view)
+    for name, content in tables.items():
         written.append(write_file(folder / "tables" / name, content))
+    for name in set(OPTIONAL) - set(tables):
+        remove_file(folder / "tables" / name)
     shown = []
     for drawing in draw(figures):
         shown.append(drawing.figure)
