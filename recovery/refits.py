@@ -29,7 +29,8 @@ SELECT f.replicate, f.layout, f.estimates FROM refits f JOIN replicates r ON r.i
 WHERE f.status = 'ok' ORDER BY r.cell, r.seed, r."index"
 """
 _RETRIED: Final = """
-SELECT cell, seed, "index", status, stage, error, traceback, session, refit
+SELECT cell, seed, "index", digest || '-' || seed || '-' || "index", status, stage, error,
+    traceback, session, refit
 FROM retried JOIN cells ON position = cell ORDER BY cell, seed, "index", retried.id
 """
 _FIRST: Final = ("divergences", *(name for name, _ in WORST))
@@ -120,8 +121,8 @@ def refit_estimate_rows(store: Store, columns: Columns, keys: Keys) -> pd.DataFr
 
 def retried_rows(store: Store) -> pd.DataFrame:
     """Return one row per failure that was run again, see `Results.retried`."""
-    names = ["position", "seed", "replicate", "status", "stage", "error", "traceback", "session",
-             "refit"]  # fmt: skip
+    names = ["position", "seed", "replicate", "key", "status", "stage", "error", "traceback",
+             "session", "refit"]  # fmt: skip
     rows = []
     # One at a time: a text from elsewhere may be long, until it is cut here.
     for (row,) in store.chunks(_RETRIED, most=1):

@@ -20,6 +20,24 @@ _ESTIMATES: Final = (
     "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "crps", "rank", "ranked_among",
     "pit",
 )  # fmt: skip
+_COMPILATIONS: Final = "SELECT session, kind, seconds, process FROM compilations"
+_QUANTITY_FAILURES: Final = """
+SELECT cell, quantity, substr(error, 1, 2000), count(*)
+FROM quantity_failures JOIN replicates ON id = replicate
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+
+def compilation_rows(store: Store) -> pd.DataFrame:
+    """Return one row per compilation of a run."""
+    names = ["session", "kind", "seconds", "process"]
+    return pd.DataFrame(store.rows(_COMPILATIONS), columns=names)
+
+
+def quantity_failure_rows(store: Store) -> pd.DataFrame:
+    """Return how often each test quantity failed, see `Results.quantity_failures`."""
+    names = ["position", "quantity", "error", "n"]
+    return pd.DataFrame(store.rows(_QUANTITY_FAILURES), columns=names)
 
 
 def fit_rows(columns: Columns) -> pd.DataFrame:
