@@ -46,7 +46,7 @@ frames: list[pd.DataFrame] = [
     results.calibration("clean"),
     results.quantity_failures,
 ]
-dims = results.to_xarray().dims
+dims = results.to_xarray().dims | results.to_xarray("measures").dims
 measured: Measured = coverage(np.zeros(3), np.ones(3), np.ones(3))
 estimate: float = measured.estimate
 paths: list[Path] = write_report(results)
