@@ -66,7 +66,7 @@ def _rows(results: "Results") -> tuple[list[dict[str, str]], int]:
         row[record["measure"]] = _number(record["estimate"], record["mcse"])
         row["n"] = str(record["n"])
     columns = ("parameter", *swept, "truth", *_SHOWN, "n")
-    return [{name: row[name] for name in columns} for row in found.values()], total
+    return [{name: row.get(name, "n/a") for name in columns} for row in found.values()], total
 
 
 def _scenario(results: "Results") -> str:

@@ -75,10 +75,10 @@ def latex_tables(view: View) -> dict[str, str]:
     papers["diagnostics.tex"] = _of(convergence_section(view), "diagnostics", last=True)
     papers["cost.tex"] = _of(cost_section(view), "cost")
     scenario = plain(view.results.identity.get("scenario", ""))
-    return {name: _file(p, scenario) for name, p in papers.items() if p is not None and p.groups}
+    return {name: _file(p, scenario) for name, p in papers.items() if p.groups}
 
 
-def _measures(view: View, mode: str) -> _Paper | None:
+def _measures(view: View, mode: str) -> _Paper:
     """Return the measures of what was fitted in one truth mode, a group for each parameter."""
     groups: dict[str, list[list[str]]] = {}
     arrows = False
@@ -90,16 +90,17 @@ def _measures(view: View, mode: str) -> _Paper | None:
         row = [m.parameter, *view.levels[m.position], coverage, *numbers, level(m["bias"].n)]
         groups.setdefault(m.parameter, []).append(row)
     axes = axis_columns(view)
+    parts = list(groups.values())
+    if parts and len(parts[0]) == 1:  # gaps between single rows would only take room
+        parts = [[row for rows in parts for row in rows]]
     return _Paper(
         f"measures-{mode}",
         f"Recovery of parameters, {MODES[mode]}.",
         ["parameter", *(axis.title for axis in axes), *_HEADS],
         [False, *(axis.numeric for axis in axes), *[True] * len(_HEADS)],
-        # A gap between parameters that have one row each would only take room.
-        list(groups.values()) if any(len(rows) > 1 for rows in groups.values())
-        else [[row for rows in groups.values() for row in rows]] if groups else [],
+        parts,
         [_FIXED if mode == "fixed" else _PRIOR, _SES, _ERRORS, *([_ARROWS] if arrows else [])],
-    )  # fmt: skip
+    )
 
 
 def _of(section: Section, label: str, *, last: bool = False) -> _Paper:
