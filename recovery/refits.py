@@ -1,9 +1,11 @@
 """Second fits and failures that were run again, as frames."""
 
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recovery.blocks import Block
 from recovery.columns import Columns
@@ -13,6 +15,9 @@ from recovery.rows import WORST
 from recovery.schema import ESTIMATE_COLUMNS
 from recovery.store import Store
 from recovery.thresholds import flags
+
+Keys: TypeAlias = Callable[[NDArray[np.int64]], list[str]]
+"""From places of replicates to their names, see `Results.keys`."""
 
 _REFITS: Final = """
 SELECT f.replicate, f.status, f.stage, f.error, f.sampler, f.tune, f.draws, f.sample_s,
@@ -24,27 +29,29 @@ SELECT f.replicate, f.layout, f.estimates FROM refits f JOIN replicates r ON r.i
 WHERE f.status = 'ok' ORDER BY r.cell, r.seed, r."index"
 """
 _RETRIED: Final = """
-SELECT cell, seed, "index", status, stage, error, traceback, session, refit
+SELECT cell, seed, "index", digest || '-' || seed || '-' || "index", status, stage, error,
+    traceback, session, refit
 FROM retried JOIN cells ON position = cell ORDER BY cell, seed, "index", retried.id
 """
 _FIRST: Final = ("divergences", *(name for name, _ in WORST))
 _COLUMNS: Final = (
-    "position", "seed", "replicate", "status", "stage", "error", "sampler", "tune", "draws",
+    "position", "seed", "replicate", "key", "status", "stage", "error", "sampler", "tune", "draws",
     "sample_s", "gradient_evaluations", *_FIRST, "flags_first",
     *(f"{name}_first" for name in _FIRST),
 )  # fmt: skip
 
 
-def refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFrame:
+def refit_rows(store: Store, columns: Columns, fits: pd.DataFrame, keys: Keys) -> pd.DataFrame:
     """Return one row per second fit, with the diagnostics of both, see `Results.refits`."""
     with consistent(store.folder):
-        return _refit_rows(store, columns, fits)
+        return _refit_rows(store, columns, fits, keys)
 
 
-def _refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFrame:
+def _refit_rows(store: Store, columns: Columns, fits: pd.DataFrame, keys: Keys) -> pd.DataFrame:
     blocks = _blocks(store)
     rows = store.rows(_REFITS)
     places = columns.find([row[0] for row in rows])
+    named = _named(places, keys)
     found: list[dict[str, Any]] = []
     for number, status, stage, error, sampler, tune, draws, sample_s, *rest in rows:
         divergences, gradients = rest
@@ -56,6 +63,7 @@ def _refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFr
                 "position": int(columns.position[place]),
                 "seed": int(columns.seed[place]),
                 "replicate": int(columns.index[place]),
+                "key": named[place],
                 "status": status,
                 "stage": stage,
                 "error": None if error is None else shortened(str(error), ERROR_LENGTH),
@@ -78,10 +86,11 @@ def _refit_rows(store: Store, columns: Columns, fits: pd.DataFrame) -> pd.DataFr
     return frame
 
 
-def refit_estimate_rows(store: Store, columns: Columns) -> pd.DataFrame:
+def refit_estimate_rows(store: Store, columns: Columns, keys: Keys) -> pd.DataFrame:
     """Return one row per second fit and scalar parameter, see `Results.refit_estimates`."""
     blocks = _blocks(store)
     places = columns.find(list(blocks))
+    named = _named(places, keys)
     parts = []
     for number, block in blocks.items():
         if (place := places.get(number)) is None:
@@ -92,6 +101,7 @@ def refit_estimate_rows(store: Store, columns: Columns) -> pd.DataFrame:
                     "position": int(columns.position[place]),
                     "seed": int(columns.seed[place]),
                     "replicate": int(columns.index[place]),
+                    "key": named[place],
                     "parameter": block.names,
                     "kind": block.kinds,
                     **{
@@ -111,8 +121,8 @@ def refit_estimate_rows(store: Store, columns: Columns) -> pd.DataFrame:
 
 def retried_rows(store: Store) -> pd.DataFrame:
     """Return one row per failure that was run again, see `Results.retried`."""
-    names = ["position", "seed", "replicate", "status", "stage", "error", "traceback", "session",
-             "refit"]  # fmt: skip
+    names = ["position", "seed", "replicate", "key", "status", "stage", "error", "traceback",
+             "session", "refit"]  # fmt: skip
     rows = []
     # One at a time: a text from elsewhere may be long, until it is cut here.
     for (row,) in store.chunks(_RETRIED, most=1):
@@ -120,6 +130,12 @@ def retried_rows(store: Store) -> pd.DataFrame:
         told = shortened(str(error), ERROR_LENGTH), shortened(str(traceback), TRACEBACK_LENGTH)
         rows.append((*place, status, stage, *told, session, bool(refit)))
     return pd.DataFrame(rows, columns=names)
+
+
+def _named(places: Mapping[int, int], keys: Keys) -> dict[int, str]:
+    """Return the names of some replicates by their places."""
+    found = list(places.values())
+    return dict(zip(found, keys(np.array(found, dtype=np.int64)), strict=True))
 
 
 def _blocks(store: Store) -> dict[int, Block]:

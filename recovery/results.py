@@ -11,16 +11,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recovery.arrays import dataset
 from recovery.cells import cell_table, convergence, costs, prior_table
 from recovery.columns import Columns
 from recovery.comparisons import bounds, contrasts, gains
 from recovery.correlations import correlations
 from recovery.design import SAMPLER_AXES
 from recovery.errors import SettingsError, StoreConflict
+from recovery.notebook import line, page
 from recovery.rank_tests import RankTest, rank_tests
 from recovery.record import QUANTILE_GRID, Floats
 from recovery.refits import refit_estimate_rows, refit_rows, retried_rows
-from recovery.rows import WORST, estimate_rows, fit_rows, rank_test_rows, replicate_rows
+from recovery.rows import (
+    WORST,
+    compilation_rows,
+    estimate_rows,
+    fit_rows,
+    quantity_failure_rows,
+    rank_test_rows,
+    replicate_rows,
+)
 from recovery.store import Store
 from recovery.summary import Ends, Given, complete_fits, estimates, summarise
 
@@ -29,12 +39,6 @@ if TYPE_CHECKING:
 
 CI_PROBS = (0.5, 0.8, 0.9, 0.95)
 """Levels of the central intervals that measures are made at by default."""
-
-_QUANTITY_FAILURES = """
-SELECT cell, quantity, substr(error, 1, 2000), count(*)
-FROM quantity_failures JOIN replicates ON id = replicate
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-"""
 
 
 class Results:
@@ -73,16 +77,17 @@ class Results:
         """Read the results of a run; the same as the constructor."""
         return cls(folder)
 
+    def __repr__(self) -> str:
+        return line(self)
+
+    def _repr_html_(self) -> str:
+        return page(self)
+
     def _load(self, store: Store) -> None:
         self.columns = Columns(store)
         self._planned = dict(store.rows("SELECT cell, sum(replicates) FROM planned GROUP BY cell"))
-        self.compilations = pd.DataFrame(
-            store.rows("SELECT session, kind, seconds, process FROM compilations"),
-            columns=["session", "kind", "seconds", "process"],
-        )
-        self._quantity_failures = pd.DataFrame(
-            store.rows(_QUANTITY_FAILURES), columns=["position", "quantity", "error", "n"]
-        )
+        self.compilations = compilation_rows(store)
+        self._quantity_failures = quantity_failure_rows(store)
 
     # --- one row per replicate or parameter ----------------------------------------------------
 
@@ -137,26 +142,26 @@ class Results:
     def estimates(self) -> pd.DataFrame:
         """One row per replicate and scalar parameter, in the parameter's own units.
 
-        Columns: axes, ``truth_mode``, ``seed``, ``replicate``, ``parameter``, ``kind``, ``truth``
-        (the true value), ``mean``, ``sd``, ``median``, ``eti_90_lower``, ``eti_90_upper``,
-        ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``, ``crps``, ``rank`` (of the truth
-        among ``ranked_among`` draws), ``pit``. Use `intervals` for other levels. Test quantities
-        have the kind ``quantity``.
+        Columns: axes, ``truth_mode``, ``seed``, ``replicate``, ``key`` (which ``recovery replay``
+        takes), ``parameter``, ``kind``, ``truth`` (the true value), ``mean``, ``sd``,
+        ``median``, ``eti_90_lower``, ``eti_90_upper``, ``r_hat``, ``ess_bulk``, ``ess_tail``,
+        ``mcse_mean``, ``crps``, ``rank`` (of the truth among ``ranked_among`` draws), ``pit``. Use
+        `intervals` for other levels. Test quantities have the kind ``quantity``.
         """
-        return self._with_levels(estimate_rows(self.columns, self.intervals(0.9)))
+        return self._with_levels(estimate_rows(self.columns, self.intervals(0.9), self.keys))
 
     @cached_property
     def refits(self) -> pd.DataFrame:
         """One row per second fit of a flagged fit's data, with the diagnostics of both."""
         with self._opened() as store:
-            frame = refit_rows(store, self.columns, self.fits)
+            frame = refit_rows(store, self.columns, self.fits, self.keys)
         return self._with_levels(frame.drop(columns=[a for a in self.axes if a in frame]))
 
     @cached_property
     def refit_estimates(self) -> pd.DataFrame:
         """One row per second fit and scalar parameter; the first are in `estimates`."""
         with self._opened() as store:
-            return self._with_levels(refit_estimate_rows(store, self.columns))
+            return self._with_levels(refit_estimate_rows(store, self.columns, self.keys))
 
     @cached_property
     def retried(self) -> pd.DataFrame:
@@ -400,18 +405,16 @@ class Results:
     def _ends(self, ci_probs: Sequence[float]) -> Ends:
         return {prob: self._intervals(prob) for prob in ci_probs}
 
-    def to_xarray(self) -> "xr.Dataset":
-        """Return the estimates with the axes as dims, for ArviZ users.
+    def to_xarray(self, what: Literal["estimates", "measures"] = "estimates") -> "xr.Dataset":
+        """Return the estimates or the measures with the axes as dims.
+
+        Replicates of one root seed are independent draws, so ArviZ opens the estimates after
+        ``.rename(seed="chain", replicate="draw")``.
 
         Returns
         -------
         xarray.Dataset
-            Dims: the axes, ``truth_mode``, ``seed``, ``replicate``, ``parameter``; NaN where
-            there is no complete fit.
+            Of estimates the dims are axes, ``truth_mode``, ``seed``, ``replicate``, ``parameter``;
+            of measures axes, ``truth``, ``parameter``, ``measure``. NaN without a complete fit.
         """
-        import xarray as xr
-
-        keys = [*self.axes, "truth_mode", "seed", "replicate", "parameter"]
-        frame = self.estimates.drop(columns=["kind"])
-        frame = frame.astype({"rank": float, "ranked_among": float}).set_index(keys)
-        return xr.Dataset.from_dataframe(frame)
+        return dataset(self, what)

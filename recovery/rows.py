@@ -20,6 +20,24 @@ _ESTIMATES: Final = (
     "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "crps", "rank", "ranked_among",
     "pit",
 )  # fmt: skip
+_COMPILATIONS: Final = "SELECT session, kind, seconds, process FROM compilations"
+_QUANTITY_FAILURES: Final = """
+SELECT cell, quantity, substr(error, 1, 2000), count(*)
+FROM quantity_failures JOIN replicates ON id = replicate
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+
+def compilation_rows(store: Store) -> pd.DataFrame:
+    """Return one row per compilation of a run."""
+    names = ["session", "kind", "seconds", "process"]
+    return pd.DataFrame(store.rows(_COMPILATIONS), columns=names)
+
+
+def quantity_failure_rows(store: Store) -> pd.DataFrame:
+    """Return how often each test quantity failed, see `Results.quantity_failures`."""
+    names = ["position", "quantity", "error", "n"]
+    return pd.DataFrame(store.rows(_QUANTITY_FAILURES), columns=names)
 
 
 def fit_rows(columns: Columns) -> pd.DataFrame:
@@ -78,8 +96,21 @@ def replicate_rows(
     )
 
 
-def estimate_rows(columns: Columns, interval: tuple[Floats, Floats]) -> pd.DataFrame:
-    """Return every estimate, with its 90 % interval, see `Results.estimates`."""
+def estimate_rows(
+    columns: Columns,
+    interval: tuple[Floats, Floats],
+    keys: Callable[[NDArray[np.int64]], list[str]],
+) -> pd.DataFrame:
+    """Return every estimate, with its 90 % interval, see `Results.estimates`.
+
+    Parameters
+    ----------
+    columns : Columns
+    interval : pair of array
+        Lower and upper ends, in the order of the rows.
+    keys : callable
+        From places of replicates to their names.
+    """
     blocks = columns.blocks
     places = [np.broadcast_to(b.rows, (len(b.names), len(b.rows))) for b in blocks]
     place = columns.flat(places).astype(np.intp)
@@ -92,6 +123,8 @@ def estimate_rows(columns: Columns, interval: tuple[Floats, Floats]) -> pd.DataF
             "position": columns.position[place],
             "seed": columns.seed[place],
             "replicate": columns.index[place],
+            # One string per replicate, which all of its rows share.
+            "key": np.array(keys(np.arange(len(columns))), dtype=object)[place],
             "parameter": names,
             "kind": kinds,
             **numbers,

@@ -64,6 +64,8 @@ LAYERS = [
     "execution",
     "provenance",
     "fitting",
+    "arrays",
+    "notebook",
     "results",
     "plots",
     "report",

@@ -68,6 +68,7 @@ def test_once_mended_retry_failed_runs_what_failed_and_what_was_left(out: Path) 
     assert len(results.replicates) == 120
     assert len(results.retried) == failed
     assert results.retried["error"].str.startswith("ValueError: no luck").all()
+    assert set(results.retried["key"]) <= set(results.replicates["key"])
 
 
 def test_status_tells_of_a_paused_cell_and_of_the_way_on(

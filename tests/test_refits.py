@@ -32,7 +32,7 @@ def test_flagged_fits_are_fitted_again_and_the_first_outcome_stays(tmp_path: Pat
     assert results.estimates.equals(plain.estimates)
     assert results.replicates["flags"].equals(plain.replicates["flags"])
     refits = results.refits
-    keys = ["trials", "seed", "replicate"]
+    keys = ["trials", "seed", "replicate", "key"]
     assert refits[keys].to_numpy().tolist() == flagged[keys].to_numpy().tolist()
     assert refits["cured"].all()
     assert set(refits["tune"]) == {2000}
@@ -43,6 +43,7 @@ def test_flagged_fits_are_fitted_again_and_the_first_outcome_stays(tmp_path: Pat
 
 def test_a_second_fit_has_the_same_data_and_truth_and_other_draws(tmp_path: Path) -> None:
     results = run(tmp_path, Divergent(), refit_flagged=True)
+    assert set(results.refit_estimates["key"]) == set(results.refits["key"])
     second = results.refit_estimates.set_index(["trials", "replicate", "parameter"])
     first = results.estimates.set_index(["trials", "replicate", "parameter"]).loc[second.index]
     assert (first["truth"] == second["truth"]).all()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from recovery.cli.forms import add_forms, check_forms, write_asked
 from recovery.cli.replay import add_replay
 from recovery.cli.run import EPILOG, add_run
 from recovery.cli.told import told
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     add_run(commands)
     report = commands.add_parser("report", help="write tables, plots and the report again")
     report.add_argument("folder", metavar="DIR", help="output folder of a run")
+    add_forms(report)
     report.set_defaults(call=_report)
     status = commands.add_parser("status", help="what is done, failed and left")
     status.add_argument("folder", metavar="DIR", help="output folder of a run")
@@ -76,8 +78,10 @@ def _report(options: argparse.Namespace) -> int:
     from recovery.report import write_report
     from recovery.results import Results
 
+    check_forms(options)
     results = Results(options.folder)
     write_report(results)
+    write_asked(results, options)
     return told(results)
 
 

@@ -4,6 +4,7 @@ import argparse
 import shlex
 from typing import Any
 
+from recovery.cli.forms import add_forms, check_forms, write_asked
 from recovery.cli.told import told
 from recovery.cli.words import assignments, number, seeds_of, whole
 from recovery.errors import SettingsError
@@ -137,6 +138,7 @@ def add_run(commands: Any) -> None:
     where.add_argument(
         "--fresh", action="store_true", help="begin again; the old store is kept beside the new"
     )
+    add_forms(run)
     run.set_defaults(call=_run)
 
 
@@ -148,6 +150,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.seeds is not None and derived:
         raise SettingsError("--seeds stands instead of --replicates and --seed; give one of them")
     _check_growth(options)
+    check_forms(options)  # before fits that may take an hour
     # PyMC takes seconds to import; what is wrong with the words above is told at once.
     with uncollected():
         scenario = load_scenario(options.scenario)
@@ -188,6 +191,7 @@ def _run(options: argparse.Namespace) -> int:
     others = int(results.fits["position"].isin(ours.index[~ours]).sum())
     if others:
         print(f"{results.folder} also holds {others} replicates of other levels or truth modes")
+    write_asked(results, options)
     return told(results)
 
 

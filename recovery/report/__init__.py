@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, TypeAlias
 from recovery.errors import NothingMeasured
 from recovery.report.atomic import remove_file, write_file
 from recovery.report.content import report_content
+from recovery.report.forms import remove_forms, write_forms
 from recovery.report.html import to_html
 from recovery.report.manifest import manifest_json
 from recovery.report.markdown import to_markdown
-from recovery.report.tables import csv_tables
+from recovery.report.tables import OPTIONAL, csv_tables
 from recovery.report.view import View
 from recovery.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["write_report"]
+__all__ = ["write_forms", "write_report"]
 
 Figures: TypeAlias = "Iterable[tuple[str, Figure, str]]"
 
@@ -32,7 +33,8 @@ def write_report(results: Results, figures: "Figures | None" = None) -> list[Pat
     results : Results
     figures : iterable of (slug, matplotlib Figure, alt text), optional
         By default all that `recovery.plots.figures` makes of the results. Files of a figure of
-        `recovery.plots.figures` that is not among them, from an earlier report, are removed.
+        `recovery.plots.figures` that is not among them, from an earlier report, are removed, and
+        so is what `write_forms` has written.
 
     Returns
     -------
@@ -59,9 +61,13 @@ def write_report(results: Results, figures: "Figures | None" = None) -> list[Pat
     if figures is None:
         figures = all_figures(results)
     folder, view = results.folder, View(results)
+    remove_forms(folder)
     written = [write_file(folder / "manifest.json", manifest_json(view))]
-    for name, content in csv_tables(view).items():
+    tables = csv_tables(view)
+    for name, content in tables.items():
         written.append(write_file(folder / "tables" / name, content))
+    for name in set(OPTIONAL) - set(tables):
+        remove_file(folder / "tables" / name)
     shown = []
     for drawing in draw(figures):
         shown.append(drawing.figure)

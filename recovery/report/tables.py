@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,12 @@ from recovery.report.view import View
 
 # A spreadsheet takes a cell that begins so for a formula; the wide forms count in some of them.
 _FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001  (the wide forms are meant)
+
+_SEVERITY: Final = ("r_hat_max", "ess_bulk_min", "divergences")
+MOST_FLAGGED: Final = 1000
+"""Rows of the table of flagged fits."""
+OPTIONAL: Final = ("flagged.csv", "refits.csv")
+"""Tables that are there only if they have a row."""
 
 
 def csv_tables(view: View) -> dict[str, str]:
@@ -28,16 +35,54 @@ def csv_tables(view: View) -> dict[str, str]:
         ``measures.csv`` is tidy: one column per axis, then truth, parameter, measure, estimate,
         mcse, n and mcmc_share. ``diagnostics.csv`` and ``cost.csv`` have one row per cell.
         ``sensitivity.csv`` has what flagged fits change, at the level of the report;
-        ``refits.csv``, where there are any, the second fits of flagged ones.
+        ``flagged.csv``, where there are any, the `MOST_FLAGGED` worst flagged fits, with the key
+        that ``recovery replay`` takes; ``refits.csv``, where there are any, the second fits of
+        flagged ones.
     """
+    flagged = flagged_fits(view)
     return {
         "measures.csv": to_csv(view.table),
         "diagnostics.csv": to_csv(view.diagnostics),
         "cost.csv": to_csv(view.cost),
         "sensitivity.csv": to_csv(view.sensitivity),
         "calibration.csv": to_csv(view.results.calibration()),
+        **({"flagged.csv": to_csv(flagged)} if len(flagged) else {}),
         **({"refits.csv": to_csv(view.results.refits)} if len(view.results.refits) else {}),
     }
+
+
+def flagged_fits(view: View, most: int = MOST_FLAGGED) -> pd.DataFrame:
+    """Return one row per flagged fit, the worst first and at most so many.
+
+    A fit is worse the more thresholds it crossed, then the larger its r_hat, the more its
+    divergences and the smaller its bulk ESS; what is not finite is worst of all.
+
+    Returns
+    -------
+    DataFrame
+        Columns: axes, ``truth``, ``key``, ``flags``, ``r_hat_max``, ``ess_bulk_min``,
+        ``divergences``.
+    """
+    fits = view.fits
+    places = np.flatnonzero(fits["flagged"].to_numpy(bool))
+    found = fits.iloc[places]
+    crossed = found["flags"].str.count(",").to_numpy(float)
+    r_hat, ess, divergences = (found[name].to_numpy(float) for name in _SEVERITY)
+    # The last key sorts first.
+    order = np.lexsort(
+        (
+            np.where(np.isnan(ess), -np.inf, ess),
+            -np.nan_to_num(divergences),
+            -np.where(np.isnan(r_hat), np.inf, r_hat),
+            -crossed,
+        )
+    )[:most]
+    places = places[order]
+    named = view.cells.iloc[view.replicate_positions[places], : len(view.results.axes) + 1]
+    levels = named.rename(columns={"truth_mode": "truth"}).reset_index(drop=True)
+    rest = fits.iloc[places][["flags", *_SEVERITY]].reset_index(drop=True)
+    rest.insert(0, "key", view.results.keys(places))
+    return pd.concat([levels, rest], axis=1)
 
 
 def to_csv(frame: pd.DataFrame) -> str:

@@ -46,10 +46,11 @@ frames: list[pd.DataFrame] = [
     results.calibration("clean"),
     results.quantity_failures,
 ]
-dims = results.to_xarray().dims
+dims = [results.to_xarray().dims, results.to_xarray("measures").dims]
 measured: Measured = coverage(np.zeros(3), np.ones(3), np.ones(3))
 estimate: float = measured.estimate
 paths: list[Path] = write_report(results)
 
 Sweep(typed, truth="true")  # type: ignore[arg-type]  # not a truth mode
+results.to_xarray("draws")  # type: ignore[arg-type]  # neither estimates nor measures
 results.measures(fits="good")  # type: ignore[arg-type]  # neither all nor clean
