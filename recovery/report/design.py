@@ -47,7 +47,7 @@ def portrait(view: View) -> Mapping[str, Mapping[str, Any]]:
 
 def _aims(view: View) -> list[Block]:
     sampler = view.results.identity.get("sampler", "the sampler")
-    name = "each sampler" if sampler == "swept" else plain(sampler)
+    name = "each sampler" if sampler == "swept" else f"the sampler {plain(sampler)}"
     questions = {
         "prior": "Averaged over truths drawn from the prior, are its posteriors right? An exact "
         "posterior has uniform ranks and intervals of nominal coverage then, so this judges the "

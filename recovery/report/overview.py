@@ -41,6 +41,7 @@ def overview_table(view: View, tests: list[RankTest]) -> Table:
         rows.append(
             row(
                 *cell_names(view, position),
+                _word(view, position, tests, by_cell.get(position), stopped, low),
                 f"{n_ok:,} of {max(n_planned, int(fits['n'])):,}",
                 _count(int(fits["n_failed"]), "bad"),
                 _count(int(fits["n_flagged"]), "warn"),
@@ -48,11 +49,11 @@ def overview_table(view: View, tests: list[RankTest]) -> Table:
                 _ranks(view, position, tests),
                 worst_r_hat(float(fits["r_hat_max"])),
                 with_error(float(spent["wall_s"]), float(spent["wall_s_mcse"])),
-                _word(view, position, tests, by_cell.get(position), stopped, low),
             )
         )
     columns = (
         *cell_columns(view),
+        Column("in a word", numeric=False),
         Column("complete", hint="complete fits, of those planned"),
         Column("failed"),
         Column("flagged"),
@@ -63,7 +64,6 @@ def overview_table(view: View, tests: list[RankTest]) -> Table:
                "over all tests; truth mode prior only"),
         Column("r_hat max"),
         Column("wall, s", hint="seconds per complete fit, compilation not counted"),
-        Column("in a word", numeric=False),
     )  # fmt: skip
     return Table(
         "Every cell: fits, lowest coverage, ranks, convergence, cost.",
