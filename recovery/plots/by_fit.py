@@ -12,6 +12,7 @@ from recovery.calibration import Counts
 from recovery.plots import findings
 from recovery.plots.cost import ESS_PER_SECOND, WALL_TIME, draw_cost
 from recovery.plots.diagnostics import draw_ess, draw_r_hat
+from recovery.plots.divergences import draw_divergences
 from recovery.plots.frames import Flags, Floats, among, arrays, known, levels_of
 from recovery.plots.grid import Grid, Made, described, name_panel
 from recovery.plots.rank import draw_ecdfs, leaves_band
@@ -28,37 +29,8 @@ _DRAWN: Final[dict[str, _Draw]] = {
     "r_hat_max": draw_r_hat,
     "ess_bulk_min": partial(draw_ess, kind="bulk"),
     "ess_tail_min": partial(draw_ess, kind="tail"),
+    "divergences": draw_divergences,
 }
-
-
-def ranks(estimates: pd.DataFrame, measures: pd.DataFrame, axes: Sequence[str]) -> Made | None:
-    """Draw the ECDF of ranks in truth mode prior, a panel per parameter and a line per cell."""
-    rows = estimates[estimates["truth_mode"] == "prior"]
-    found = [_usable(*columns) for columns in zip(*(rows[c] for c in _RANKED), strict=True)]
-    rows = rows.assign(rank=arrays(found))[[rank.size > 0 for rank in found]]
-    if rows.empty:
-        return None
-    there = [str(name) for name in rows["parameter"].unique()]
-    names = farthest(measures[measures["truth"] == "prior"], there, MOST_PARAMETERS, CI_PROB)
-    limits = left_out(there, names)
-    grid = Grid.of(len(names), share="y")
-    labels = dict(zip(there, distinct(there), strict=True))
-    for name, ax in zip(names, grid.panels, strict=True):
-        of_name = rows.loc[rows["parameter"] == name, "rank"].tolist()
-        draw_ecdfs(ax, name, of_name, KEPT_DRAWS, ALPHA)
-        name_panel(ax, labels[name])
-    leaving = sum(leaves_band(line, KEPT_DRAWS, ALPHA) for line in rows["rank"].tolist())
-    title = "ECDF of the ranks less that of uniform ranks, truth drawn from the prior"
-    notes = [*limits, "a line per cell, each with its own exact 95 % band"]
-    finding = findings.of_ranks(leaving, len(rows), len(there), ALPHA)
-    return "rank-ecdf", grid.finish(title, notes, share="y"), described(title, limits, finding)
-
-
-def _usable(rank: Floats, truth: Floats, mean: Floats, sd: Floats) -> Counts:
-    """Return the ranks, none of a known constant; see `recovery.rank_tests.usable_ranks`."""
-    constant = ((sd == 0) & (mean == truth)).all()
-    usable = np.isfinite(rank) & ~np.isnan(mean) & ~constant
-    return np.asarray(rank[usable], dtype=np.int64)
 
 
 def convergence(fits: pd.DataFrame, axes: Sequence[str]) -> Made | None:

@@ -150,7 +150,7 @@ def _with_cell(rows: pd.DataFrame, x: str | None) -> tuple[pd.DataFrame, str]:
     return rows.assign(cell=names), "cell"
 
 
-def _places(
+def placed(
     rows: pd.DataFrame, x: str | None, hue: str | None
 ) -> tuple[LevelScale, str, list[tuple[float, float, str, pd.DataFrame]]]:
     """Return scale, name, and (place, width, label, rows) of every distribution."""
@@ -158,13 +158,13 @@ def _places(
     scale = LevelScale.of(rows[name], categories=True)
     series = by_hue(rows, "replicates", name, hue)
     width = 0.7 / len(series)
-    placed = [
+    bars = [
         (i + (j - (len(series) - 1) / 2) * width, width, label,
          part[is_level(part[name], level)])
         for j, (_, label, part) in enumerate(series)
         for i, level in enumerate(scale.levels)
     ]  # fmt: skip
-    return scale, name, placed
+    return scale, name, bars
 
 
 def _distributions(
@@ -176,15 +176,15 @@ def _distributions(
     ax.annotate(f"{limit.limit:g}", (1, limit.limit), xycoords=ax.get_yaxis_transform(),
                 xytext=(3, 0), textcoords="offset points", ha="left", va="center", fontsize=7,
                 color=GUIDE)  # fmt: skip
-    scale, name, placed = _places(rows, x, hue)
-    labels = list(dict.fromkeys(label for _, _, label, _ in placed))
+    scale, name, bars = placed(rows, x, hue)
+    labels = list(dict.fromkeys(label for _, _, label, _ in bars))
     by_label = dict(zip(labels, looks(len(labels)), strict=True))
     for label, look in by_label.items():
         if label:
             ax.plot([], [], color=look.color, marker=look.marker, linestyle="-", linewidth=2.5,
                     label=shown(label, 40))  # fmt: skip
     thinned = False
-    for place, width, label, part in placed:
+    for place, width, label, part in bars:
         values = joined(part[column])
         values = np.sort(values[np.isfinite(values)])
         if values.size:
@@ -222,7 +222,7 @@ def _spread(n: int, width: float) -> Floats:
 
 
 def _infinite(ax: Axes, rows: pd.DataFrame, x: str | None, hue: str | None, height: float) -> None:
-    for place, _, _, part in _places(rows, x, hue)[2]:
+    for place, _, _, part in placed(rows, x, hue)[2]:
         n = int(np.isinf(joined(part["r_hat_max"])).sum())
         if n:
             ax.plot([place], [height], color=BAD, marker="^", markersize=6, linestyle="", zorder=4)

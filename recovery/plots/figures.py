@@ -6,9 +6,13 @@ from typing import Final, Protocol
 
 import pandas as pd
 
-from recovery.plots.by_fit import convergence, cost, ranks
-from recovery.plots.by_parameter import Part, bias, contraction, coverage, recovery
+from recovery.plots.by_fit import convergence, cost
+from recovery.plots.by_interval import levels, rmse, zips
+from recovery.plots.by_parameter import bias, contraction, coverage, recovery
+from recovery.plots.by_rank import Ranked, ecdfs, gammas, histograms
 from recovery.plots.grid import Made
+from recovery.plots.over_cells import heat, nested_loop
+from recovery.plots.part import Part
 from recovery.plots.style import styled
 from recovery.plots.view import TRUTH
 from recovery.record import FITTED
@@ -16,10 +20,15 @@ from recovery.record import FITTED
 SLUGS: Final = (
     *(
         f"{kind}-{mode}"
-        for kind in ("coverage", "recovery", "bias", "contraction", "coverage-predicted")
+        for kind in (
+            "coverage", "coverage-levels", "heat-coverage", "nested-loop", "zip", "recovery",
+            "bias", "rmse", "contraction", "coverage-predicted",
+        )
         for mode in TRUTH
-    ),
+    ),  # fmt: skip
     "rank-ecdf",
+    "rank-histogram",
+    "gamma",
     "diagnostics",
     "cost",
 )
@@ -73,8 +82,11 @@ def figures(results: Frames) -> Iterator[Made]:
     predicted = estimates["kind"].str.startswith("predicted")
     fitted = estimates[estimates["kind"].isin(FITTED)]
     makers: list[Callable[[], Made | None]] = []
+    makes_of_all = (
+        coverage, levels, heat, nested_loop, zips, recovery, bias, rmse, contraction,
+    )  # fmt: skip
     for kind, frame, makes in (
-        ("", fitted, (coverage, recovery, bias, contraction)),
+        ("", fitted, makes_of_all),
         ("predicted", estimates[predicted], (coverage,)),
     ):
         parts = [
@@ -83,8 +95,9 @@ def figures(results: Frames) -> Iterator[Made]:
             if (frame["truth_mode"] == mode).any()
         ]
         makers += [partial(make, part) for make in makes for part in parts]
+    ranked = Ranked(estimates[~predicted], results.axes)
     makers += [
-        partial(ranks, estimates[~predicted], measures, results.axes),
+        *(partial(make, ranked) for make in (ecdfs, histograms, gammas)),
         partial(convergence, results.fits_by_cell, results.axes),
         partial(cost, results.fits_by_cell, results.axes),
     ]

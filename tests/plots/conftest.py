@@ -36,7 +36,8 @@ class Frames:
     @property
     def fits_by_cell(self) -> pd.DataFrame:
         fits = self.replicates[self.replicates["status"] == "ok"]
-        numbers = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "wall_s", "ess_bulk_per_s")
+        worst = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "divergences")
+        numbers = (*worst, "wall_s", "ess_bulk_per_s")
         return by_cell(fits, *numbers)
 
     def measures(self) -> pd.DataFrame:
