@@ -176,7 +176,8 @@ class Results:
         """One row per cell, with an array over its complete fits in each of a few columns.
 
         Columns: axes, ``truth_mode``, then ``r_hat_max``, ``ess_bulk_min``, ``ess_tail_min``,
-        ``divergences``, ``wall_s`` and ``ess_bulk_per_s`` as in `fits`; cells without a complete fit have no row.
+        ``divergences``, ``wall_s`` and ``ess_bulk_per_s`` as in `fits`; cells without a complete
+        fit have no row.
         """
         names = [*(name for name, _ in WORST), "divergences", "wall_s", "ess_bulk_per_s"]
         fits = {name: self.fits[name].to_numpy(float) for name in names}

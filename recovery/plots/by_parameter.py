@@ -7,16 +7,24 @@ import pandas as pd
 
 from recovery.plots import findings
 from recovery.plots.bias import LABELS, plot_bias
-from recovery.plots.contraction import MOST_DRAWN, Points, draw_contraction, suits_log, z_and_contraction
+from recovery.plots.contraction import (
+    MOST_DRAWN,
+    Points,
+    draw_contraction,
+    suits_log,
+    z_and_contraction,
+)
 from recovery.plots.coverage import plot_coverage
 from recovery.plots.frames import arrays, evenly, is_level, joined, levels_of
 from recovery.plots.grid import Grid, Made, described, name_panel
 from recovery.plots.part import CI_PROB, Part
+from recovery.plots.recovery import MOST_DRAWN as MOST_BARS
 from recovery.plots.recovery import draw_recovery
 from recovery.plots.style import PALETTE
 from recovery.plots.text import inert, level_text, shorten
 from recovery.plots.view import MOST_PARAMETERS, farthest, left_out
 
+_MOST_INTERVALS = 900  # of all panels, from which a file gets slow to load
 _MOST_CELLS = 6  # panels of contraction
 _RECOVERED = ("truth", "mean", "eti_90_lower", "eti_90_upper")
 
@@ -93,8 +101,9 @@ def recovery(part: Part) -> Made | None:
     panels = [panel for panel in panels if not panel[2].empty]
     aligned = len(cells) > 1 and len(panels) == len(names) * len(cells)
     grid = Grid.of(len(panels), len(cells) if aligned else None)
+    most = min(MOST_BARS, _MOST_INTERVALS // len(panels))
     for (name, level, cell), ax in zip(panels, grid.panels, strict=True):
-        draw_recovery(ax, name, *(joined(cell[column]) for column in _RECOVERED))
+        draw_recovery(ax, name, *(joined(cell[c]) for c in _RECOVERED), most=most)
         at = "" if x is None else f", {x} = {shorten(level_text(level))}"
         name_panel(ax, part.labels[name] + at)
     title = f"Posterior mean and 90 % interval of each replicate, {part.truth}"

@@ -54,7 +54,9 @@ class Ranked:
             if axis in SAMPLER_AXES:
                 first = levels_of(self.together[axis].iloc[:1])[0]
                 self.together = self.together[is_level(self.together[axis], first)]
-                self.pooled.append(f"{axis} = {shorten(level_text(first))} only: the data are shared")
+                self.pooled.append(
+                    f"{axis} = {shorten(level_text(first))} only: the data are shared"
+                )
 
     def cells(self, name: str) -> list[Counts]:
         """Return the ranks of one parameter in each cell."""
@@ -123,7 +125,10 @@ def histograms(ranked: Ranked) -> Made | None:
         name_panel(ax, ranked.labels[name])
         ax.set_xlabel("rank of the truth")
     title = f"Histogram of the ranks, all cells together, {_TRUTH}"
-    notes = [*ranked.pooled, "grey: the 95 % range of each single bar, so about one of 20 leaves it"]
+    notes = [
+        *ranked.pooled,
+        "grey: the 95 % range of each single bar, so about one of 20 leaves it",
+    ]
     finding = (
         f"{beyond} of {count(bars, 'bar')} lie outside the 95 % range of a single bar; about 5 % "
         "would by chance. Low ends and a high middle mean posteriors too wide, high ends too "
@@ -142,7 +147,7 @@ def gammas(ranked: Ranked) -> Made | None:
     below = draw_gamma(grid.panels[0], lines, KEPT_DRAWS, ALPHA, SIZES)
     title = f"Evidence against uniform ranks by number of simulations, {_TRUTH}"
     looks = "many sizes are many looks: right posteriors dip below 0 at some size far more often "
-    looks += "than 5 %, so judge by the right end"
+    looks += "than one in 20, so judge by the right end"
     notes = [*ranked.pooled, "all cells together", looks]
     finding = findings.of_gamma(below, {name: ranks.size for name, ranks in lines.items()}, ALPHA)
     text = described(title, [*ranked.pooled, looks], finding)

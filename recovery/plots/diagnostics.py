@@ -19,12 +19,12 @@ from recovery.plots.frames import (
     need_rows,
 )
 from recovery.plots.scale import LevelScale, plain, plain_log
-from recovery.plots.style import BAD, GUIDE, drawing, looks
+from recovery.plots.style import BAD, GUIDE, Look, drawing, looks
 from recovery.plots.text import level_text, shown
 from recovery.thresholds import THRESHOLDS, Threshold
 
 _FEW = 30  # up to here every fit is a point
-_MOST_DOTS = 100  # fits beyond the thin bar drawn of one bar; the farthest are among them
+MOST_DOTS = 100  # fits beyond the thin bar drawn of one bar; the farthest are among them
 _FLOOR = 1e-4  # r_hat closer to 1 than this is drawn here: on a log scale 1 itself has no place
 _R_HAT_TICKS = (1.0001, 1.001, 1.01, 1.1, 2.0, 11.0, 101.0)
 
@@ -69,11 +69,16 @@ def plot_r_hat(
     return ax
 
 
-def draw_r_hat(ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | None) -> None:
-    """Draw what `plot_r_hat` does, given a row per cell with an array over its fits."""
+def draw_r_hat(
+    ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | None, *, dots: int = MOST_DOTS
+) -> None:
+    """Draw what `plot_r_hat` does, given a row per cell with an array over its fits.
+
+    Of one bar so many dots are drawn at most.
+    """
     ax.set_ylim(1 + _FLOOR, 1.02)  # before the scale, which has no place for the usual 0 to 1
     ax.set_yscale("function", functions=(_log_excess, _excess_back))
-    _distributions(ax, cells, "r_hat_max", x, hue)
+    _distributions(ax, cells, "r_hat_max", x, hue, dots)
     values = joined(cells["r_hat_max"])
     top = max(float(values[np.isfinite(values)].max(initial=1.01)), 1.02)
     ax.yaxis.set_major_locator(FixedLocator(_R_HAT_TICKS))
@@ -107,10 +112,16 @@ def plot_ess(
 
 
 def draw_ess(
-    ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | None, kind: Literal["bulk", "tail"]
+    ax: Axes,
+    cells: pd.DataFrame,
+    x: str | None,
+    hue: str | None,
+    kind: Literal["bulk", "tail"],
+    *,
+    dots: int = MOST_DOTS,
 ) -> None:
     """Draw what `plot_ess` does, given a row per cell with an array over its fits."""
-    _distributions(ax, cells, f"ess_{kind}_min", x, hue)
+    _distributions(ax, cells, f"ess_{kind}_min", x, hue, dots)
     plain_log(ax)
     ax.set_ylabel(f"{kind} ESS (smallest)")
 
@@ -168,7 +179,7 @@ def placed(
 
 
 def _distributions(
-    ax: Axes, rows: pd.DataFrame, column: str, x: str | None, hue: str | None
+    ax: Axes, rows: pd.DataFrame, column: str, x: str | None, hue: str | None, most: int
 ) -> None:
     limit = threshold(column)
     ax.axhline(limit.limit, color=GUIDE, linestyle="--", linewidth=1, zorder=1,
@@ -189,28 +200,28 @@ def _distributions(
         values = np.sort(values[np.isfinite(values)])
         if values.size:
             look = by_label[label]
-            thinned |= _one(ax, place, width, values, look.color, look.marker)
+            thinned |= _one(ax, place, width, values, look, most)
     if thinned:
         ax.plot([], [], color=GUIDE, marker="o", linestyle="", markersize=2.5, alpha=0.5,
-                label=f"fits beyond: {_MOST_DOTS} of each bar, evenly chosen")  # fmt: skip
+                label=f"fits beyond: {most} of each bar, evenly chosen")  # fmt: skip
     scale.apply(ax)
     ax.set_xlabel(shown(name, 60) if len(scale.levels) > 1 or x is not None else "")
 
 
-def _one(ax: Axes, place: float, width: float, values: Floats, color: str, marker: str) -> bool:
+def _one(ax: Axes, place: float, width: float, values: Floats, look: Look, most: int) -> bool:
     """Draw one distribution of sorted values; say whether not all fits beyond are drawn."""
     low, q1, median, q3, high = np.quantile(
         values, [0.05, 0.25, 0.5, 0.75, 0.95], method="inverted_cdf"
     )
     few = values.size <= _FEW
     beyond = values if few else values[(values < low) | (values > high)]
-    dots = beyond[evenly(beyond.size, _MOST_DOTS)]
-    ax.plot(place + _spread(dots.size, 0.3 * width) * few, dots, color=color, marker="o",
+    dots = beyond[evenly(beyond.size, most)]
+    ax.plot(place + _spread(dots.size, 0.3 * width) * few, dots, color=look.color, marker="o",
             linestyle="", markersize=2.5, alpha=0.5, markeredgewidth=0, zorder=2)  # fmt: skip
     if not few:
-        ax.vlines(place, low, high, color=color, linewidth=0.9, zorder=2)
-    ax.vlines(place, q1, q3, color=color, linewidth=3, alpha=0.8, zorder=3)
-    ax.plot([place], [median], color=color, marker=marker, markeredgecolor="white",
+        ax.vlines(place, low, high, color=look.color, linewidth=0.9, zorder=2)
+    ax.vlines(place, q1, q3, color=look.color, linewidth=3, alpha=0.8, zorder=3)
+    ax.plot([place], [median], color=look.color, marker=look.marker, markeredgecolor="white",
             markeredgewidth=0.6, markersize=5, zorder=4)  # fmt: skip
     return dots.size < beyond.size
 

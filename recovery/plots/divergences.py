@@ -73,7 +73,9 @@ def draw_divergences(ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | No
         places = np.array([place for place, _ in series])
         shares = np.array([(counts > 0).mean() for _, counts in series])
         ends = np.array([binomial_interval(float((c > 0).mean()), c.size) for _, c in series])
-        ax.vlines(places, ends[:, 0], ends[:, 1], color=look.color, linewidth=1.6, alpha=0.75, zorder=2)
+        ax.vlines(
+            places, ends[:, 0], ends[:, 1], color=look.color, linewidth=1.6, alpha=0.75, zorder=2
+        )
         ax.plot(places, shares, color=look.color, marker=look.marker, linestyle="", zorder=3,
                 label=shown(label, 40) or None)  # fmt: skip
         top = max(top, float(ends[:, 1].max()))

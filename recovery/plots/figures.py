@@ -21,11 +21,19 @@ SLUGS: Final = (
     *(
         f"{kind}-{mode}"
         for kind in (
-            "coverage", "coverage-levels", "heat-coverage", "nested-loop", "zip", "recovery",
-            "bias", "rmse", "contraction", "coverage-predicted",
+            "coverage",
+            "coverage-levels",
+            "heat-coverage",
+            "nested-loop",
+            "zip",
+            "recovery",
+            "bias",
+            "rmse",
+            "contraction",
+            "coverage-predicted",
         )
         for mode in TRUTH
-    ),  # fmt: skip
+    ),
     "rank-ecdf",
     "rank-histogram",
     "gamma",

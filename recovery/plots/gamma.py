@@ -120,8 +120,8 @@ def draw_gamma(
         color = look.color if few else BAD if bad else QUIET
         marker = look.marker if len(n) < 3 else ""
         ax.plot(n, ratio, color=color, linestyle=look.linestyle if few else "--" if bad else "-",
-                linewidth=1.3, alpha=1.0 if few or bad else 0.6, zorder=3 if bad else 2, marker=marker,
-                label=inert(text) if few else None)  # fmt: skip
+                linewidth=1.3, alpha=1.0 if few or bad else 0.6, zorder=3 if bad else 2,
+                marker=marker, label=inert(text) if few else None)  # fmt: skip
     if not few:
         ax.plot([], [], color=QUIET, label="ends above 0")
         ax.plot([], [], color=BAD, linestyle="--", label="ends below 0")

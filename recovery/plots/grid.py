@@ -85,7 +85,8 @@ class Grid:
         text = wrapped([inert(title), inert("; ".join(notes))])
         self.figure.suptitle(text, x=0.01, ha="left")
         self._lay_out()
-        if any([fit(ax) for ax in self.panels for fit in (_fit_title, _fit_label)]):
+        refitted = [fit(ax) for ax in self.panels for fit in (_fit_title, _fit_label)]
+        if any(refitted):
             self._lay_out()
         self.figure.set_layout_engine(None)  # what is laid out stays, in every format
         return self.figure

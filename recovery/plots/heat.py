@@ -95,8 +95,9 @@ def plot_heat(
 
 def measured(measures: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the rows of one measure that have a finite value."""
-    rows = measures[(measures["measure"] == measure) & (measures["n"] > 0)]
-    return rows[np.isfinite(rows["estimate"])]
+    finite = np.isfinite(measures["estimate"].to_numpy(float))
+    rows: pd.DataFrame = measures[(measures["measure"] == measure) & (measures["n"] > 0) & finite]
+    return rows
 
 
 class Colours:
@@ -141,7 +142,7 @@ class Colours:
                               fraction=0.05, pad=0.02)  # fmt: skip
         bar.ax.set_ylim(*self.ends)
         bar.ax.grid(visible=False)
-        bar.outline.set_visible(False)  # type: ignore[operator]  # a Spine, not a function
+        bar.outline.set_visible(False)
         if self.nominal is not None:
             bar.ax.axhline(self.nominal, color="black", linewidth=0.8)
         bar.set_label(_named(self.measure))
@@ -186,9 +187,10 @@ def _write(ax: Axes, values: Floats, ns: Any, colours: Colours) -> None:
     if size < 5:
         return
     for (i, j), text in zip(there, texts, strict=True):
-        bold = colours.stands_out(float(values[i, j]), int(ns[i, j]))
+        value = float(values[i, j])
+        bold = colours.stands_out(value, int(ns[i, j]))
         ax.text(j, i, text, ha="center", va="center", fontsize=size, clip_on=True,
-                color=colours.ink(float(values[i, j])), weight="bold" if bold else "normal")  # fmt: skip
+                color=colours.ink(value), weight="bold" if bold else "normal")  # fmt: skip
 
 
 def _label_rows(ax: Axes, levels: Sequence[Any]) -> None:

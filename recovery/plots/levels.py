@@ -1,5 +1,7 @@
 """Coverage of central intervals at every level at once, from where the truth lies in them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,8 +9,8 @@ from matplotlib.axes import Axes
 from recovery.calibration import Counts, ecdf_band
 from recovery.plots.frames import Floats, by_cell, need, need_rows, of_mode, of_parameter
 from recovery.plots.rank import some
-from recovery.plots.style import BAD, BAND, GOOD, GUIDE, QUIET, drawing
-from recovery.plots.text import count, shown
+from recovery.plots.style import BAD, BAND, GOOD, GUIDE, QUIET, drawing, looks
+from recovery.plots.text import count, level_text, shown
 
 LEVELS = 50
 """Levels that coverage is drawn at: 0.02, 0.04, up to 1."""
@@ -18,6 +20,7 @@ def plot_coverage_levels(
     estimates: pd.DataFrame,
     parameter: str,
     *,
+    hue: str | None = None,
     truth: str | None = None,
     n_levels: int = LEVELS,
     alpha: float = 0.05,
@@ -36,6 +39,9 @@ def plot_coverage_levels(
         As `Results.estimates`.
     parameter : str
         A scalar parameter.
+    hue : str, optional
+        An axis of the sweep: a colour per level. By default colours tell which lines leave the
+        band.
     truth : {"fixed", "prior"}, optional
         Truth mode; needed if the frame has both.
     n_levels : int
@@ -62,7 +68,7 @@ def plot_coverage_levels(
     levels with a simultaneous band: Säilynoja, Bürkner & Vehtari (2022),
     doi:10.1007/s11222-022-10090-6.
     """
-    need(estimates, "estimates", "pit")
+    need(estimates, "estimates", "pit", *([hue] if hue is not None else []))
     if n_levels < 2:
         raise ValueError(f"n_levels: {n_levels} is not allowed; give 2 or more, usually {LEVELS}")
     drawn = truth
@@ -72,13 +78,22 @@ def plot_coverage_levels(
     rows = of_parameter(estimates, "estimates", parameter)
     rows = rows[rows["pit"].notna()]
     need_rows(rows, "estimates", f"of {parameter} with a PIT")
-    pits = by_cell(rows, "pit")["pit"].tolist()
+    cells = by_cell(rows, "pit", keys=[hue] if hue is not None else [])
+    pits = cells["pit"].tolist()
     if not all(((pit > 0) & (pit < 1)).all() for pit in pits):
         raise ValueError("estimates: a pit lies outside (0, 1); pass the frame as Results gives it")
     folded = [fold(pit, n_levels) for pit in pits]
     with drawing(ax) as ax:
-        draw_levels(ax, parameter, folded, n_levels, alpha, band=drawn == "prior")
+        labels = labels_of(cells, hue)
+        draw_levels(ax, parameter, folded, n_levels, alpha, band=drawn == "prior", labels=labels)
     return ax
+
+
+def labels_of(cells: pd.DataFrame, hue: str | None) -> list[str]:
+    """Return the level of hue of each cell, or nothing."""
+    if hue is None:
+        return []
+    return [f"{hue} = {level_text(level)}" for level in cells[hue]]
 
 
 def fold(pit: Floats, n_levels: int = LEVELS) -> Counts:
@@ -88,7 +103,8 @@ def fold(pit: Floats, n_levels: int = LEVELS) -> Counts:
 
 def covered(folded: Counts, n_levels: int = LEVELS) -> Counts:
     """Return how many truths lie inside the interval of each level, shape (n_levels,)."""
-    return np.cumsum(np.bincount(folded, minlength=n_levels))
+    inside: Counts = np.cumsum(np.bincount(folded, minlength=n_levels))
+    return inside
 
 
 def leaves(folded: Counts, n_levels: int = LEVELS, alpha: float = 0.05) -> bool:
@@ -106,9 +122,13 @@ def draw_levels(
     alpha: float,
     *,
     band: bool,
+    labels: Sequence[str] = (),
     most: int | None = None,
 ) -> None:
-    """Draw what `plot_coverage_levels` does, given folded ranks of each cell."""
+    """Draw what `plot_coverage_levels` does, given folded ranks of each cell.
+
+    With `labels`, one for each cell, there is a colour for each of them.
+    """
     at = np.arange(n_levels + 1) / n_levels
     ax.axhline(0, color=GUIDE, linewidth=0.8, zorder=1)
     title = count(len(cells), "cell")
@@ -123,15 +143,22 @@ def draw_levels(
                         label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
     out = [band and leaves(cell, n_levels, alpha) for cell in cells]
     inside = GOOD if len(cells) == 1 else QUIET
+    there = list(dict.fromkeys(labels))
+    colours = {name: look.color for name, look in zip(there, looks(len(there)), strict=True)}
+    for name, colour in colours.items():
+        ax.plot([], [], color=colour, label=shown(name, 40))
     drawn = some(out, most)
-    for cell, beyond in [(cells[i], out[i]) for i in drawn]:
+    for i in drawn:
+        cell, beyond = cells[i], out[i]
+        colour = colours[labels[i]] if colours else BAD if beyond else inside
         share = np.concatenate([[0], covered(cell, n_levels)]) / cell.size
-        ax.plot(at, share - at, color=BAD if beyond else inside, linestyle="--" if beyond else "-",
+        ax.plot(at, share - at, color=colour, linestyle="--" if beyond else "-",
                 linewidth=1.1, alpha=1.0 if beyond or len(cells) <= 12 else 0.6,
                 zorder=3 if beyond else 2)  # fmt: skip
     if band:
-        ax.plot([], [], color=inside, label="inside its band")
-        ax.plot([], [], color=BAD, linestyle="--", label="leaves its band")
+        if not colours:
+            ax.plot([], [], color=inside, label="inside its band")
+        ax.plot([], [], color=GUIDE if colours else BAD, linestyle="--", label="leaves its band")
         title = f"{sum(out)} of {title} leave the band"
     if len(drawn) < len(cells):
         title += f"; {len(drawn)} drawn"

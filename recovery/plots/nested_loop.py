@@ -84,12 +84,15 @@ def draw_nested_loop(
     at = {cell: i for i, cell in enumerate(cells)}
     modes = [mode for mode in TRUTH if (rows["truth"] == mode).any()]
     lines = [(name, mode) for name in names for mode in modes]
-    labels = distinct([name if len(modes) == 1 else f"{name}, {TRUTH[mode]}" for name, mode in lines], 44)
+    labels = distinct(
+        [name if len(modes) == 1 else f"{name}, {TRUTH[mode]}" for name, mode in lines], 44
+    )
     reach = [float(rows["estimate"].min()), float(rows["estimate"].max())]
     ideal = _ideal(measure)
     if ideal is not None:
+        word = "nominal" if "coverage" in measure else "ideal"
         ax.axhline(ideal, color=GUIDE, linestyle="--", linewidth=1, zorder=1,
-                   label=f"nominal {ideal:g}" if "coverage" in measure else f"ideal {ideal:g}")  # fmt: skip
+                   label=f"{word} {ideal:g}")  # fmt: skip
         reach += [ideal]
     edges = np.arange(len(cells) + 1) - 0.5
     for (name, mode), label, look in zip(lines, labels, looks(len(lines)), strict=True):
@@ -119,7 +122,7 @@ def _places(rows: pd.DataFrame, levels: dict[str, list[Any]]) -> Counts:
     for axis, there in levels.items():
         # Levels may be None or nan, which equal nothing: codes do.
         code = {_key(level): i for i, level in enumerate(there)}
-        place = place * len(there) + [code[_key(level)] for level in rows[axis]]
+        place = place * len(there) + np.array([code[_key(level)] for level in rows[axis]])
     return place
 
 

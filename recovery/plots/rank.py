@@ -147,8 +147,9 @@ def _line(
     below = np.cumsum(np.bincount(ranks, minlength=n_draws + 1)) / ranks.size
     color = BAD if leaves else GOOD if n_cells == 1 else QUIET
     ax.plot(
-        at[::every], (np.concatenate([[0.0], below]) - at)[::every], color=color, linestyle="--" if leaves else "-",
-        linewidth=1.1, alpha=1.0 if leaves or n_cells <= 12 else 0.6, zorder=3 if leaves else 2,
+        at[::every], (np.concatenate([[0.0], below]) - at)[::every], color=color,
+        linestyle="--" if leaves else "-", linewidth=1.1,
+        alpha=1.0 if leaves or n_cells <= 12 else 0.6, zorder=3 if leaves else 2,
     )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def _against_truth(
             label="estimate = truth")  # fmt: skip
     for group, color, marker, label in _groups(hit):
         i = drawn[group[drawn]]
-        ax.vlines(true[i], lower[i], upper[i], color=color, linewidth=1, alpha=0.45, zorder=2)
+        draw_bars(ax, lower[i], upper[i], true[i], color, alpha=0.45, upright=True)
         ax.plot(true[i], mean[i], color=color, marker=marker, linestyle="", markersize=3.5,
                 zorder=3, label=label)  # fmt: skip
     if ax.get_xscale() == "linear":
@@ -133,7 +133,7 @@ def _around_one_truth(
     ax.axvline(true, color=GUIDE, linestyle="--", linewidth=1, zorder=4, label="truth")
     for group, color, marker, label in _groups(hit):
         i = drawn[group[drawn]]
-        ax.hlines(height[i], lower[i], upper[i], color=color, linewidth=1, alpha=0.6, zorder=2)
+        draw_bars(ax, lower[i], upper[i], height[i], color, alpha=0.6)
         ax.plot(mean[i], height[i], color=color, marker=marker, linestyle="", markersize=3,
                 zorder=3, label=label)  # fmt: skip
     ax.set_ylim(0, drawn.size + 1)
@@ -142,3 +142,21 @@ def _around_one_truth(
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("posterior mean, 90 % interval")
     ax.set_ylabel("replicates, by mean")
+
+
+def draw_bars(
+    ax: Axes,
+    low: Floats,
+    high: Floats,
+    at: Floats,
+    color: str,
+    *,
+    alpha: float,
+    upright: bool = False,
+    label: str | None = None,
+) -> None:
+    """Draw intervals as one broken line: a fraction of the file that so many lines take."""
+    ends = np.ravel([low, high, np.full(at.size, np.nan)], order="F")
+    places = np.repeat(at, 3)
+    ax.plot(*((places, ends) if upright else (ends, places)), color=color, linewidth=1, alpha=alpha,
+            zorder=2, label=label)  # fmt: skip

@@ -95,14 +95,12 @@ def rmse_and_claim(measures: pd.DataFrame) -> pd.DataFrame:
         for name in ("rmse", "model_se")
     )
     rows = rmse.merge(claim, on=keys, suffixes=("", "_claimed"))
-    finite = np.isfinite(rows[["estimate", "estimate_claimed"]]).all(axis=1)
+    finite = rows[["estimate", "estimate_claimed"]].apply(np.isfinite).all(axis=1)
     rows = rows[finite & (rows["estimate"] > 0) & (rows["estimate_claimed"] > 0)]
     return rows.assign(ratio=rows["estimate"] / rows["estimate_claimed"])
 
 
-def draw_rmse(
-    ax: Axes, rows: pd.DataFrame, x: str, hue: str | None, *, relative: bool
-) -> None:
+def draw_rmse(ax: Axes, rows: pd.DataFrame, x: str, hue: str | None, *, relative: bool) -> None:
     """Draw what `plot_rmse` does, given what `rmse_and_claim` returns."""
     value = "ratio" if relative else "estimate"
 

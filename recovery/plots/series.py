@@ -23,10 +23,15 @@ def draw_series(
     x: str,
     hue: str | None,
     summary: Callable[[pd.DataFrame], Line],
+    *,
+    log: bool = False,
 ) -> tuple[float, float]:
-    """Draw a line with intervals per level of hue, and return the lowest and highest point."""
+    """Draw a line with intervals per level of hue, and return the lowest and highest point.
+
+    With `log` positive numbers on `x` have a log scale, however little they span.
+    """
     series = by_hue(frame, what, x, hue)
-    scale = LevelScale.of(frame[x])
+    scale = LevelScale.of(frame[x], log=log)
     reach: list[float] = []
     for i, ((_, label, rows), look) in enumerate(zip(series, looks(len(series)), strict=True)):
         levels, values, low, high = summary(rows)

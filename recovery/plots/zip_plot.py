@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from recovery.plots.frames import Floats, evenly, need, need_rows, of_mode, of_parameter
-from recovery.plots.recovery import MOST_DRAWN, Places
+from recovery.plots.recovery import MOST_DRAWN, draw_bars
 from recovery.plots.style import BAD, BAND, GOOD, GUIDE, drawing
 from recovery.plots.text import shown
 from recovery.shares import binomial_interval
@@ -97,12 +97,14 @@ def draw_zip(
     ends = binomial_interval(share, n)
     ax.axhspan(100 * ends[0], 100 * ends[1], color=BAND, linewidth=0, zorder=0,
                label="95 % Monte Carlo interval of coverage")  # fmt: skip
-    ax.axhline(_LEVEL, color=GUIDE, linestyle=":", linewidth=1, zorder=1, label=f"nominal {_LEVEL} %")
+    ax.axhline(_LEVEL, color=GUIDE, linestyle=":", linewidth=1, zorder=1,
+               label=f"nominal {_LEVEL} %")  # fmt: skip
     ax.axvline(float(true[0]) if fixed else 0.0, color=GUIDE, linestyle="--", linewidth=1, zorder=4,
                label="truth")  # fmt: skip
-    _intervals(ax, at[hit[at]], low, high, centile, GOOD, "90 % interval holds the truth")
-    missed = at[~hit[at]]
-    _intervals(ax, missed, low, high, centile, BAD, "90 % interval misses it")
+    held, missed = at[hit[at]], at[~hit[at]]
+    for group, color, label in ((held, GOOD, "holds the truth"), (missed, BAD, "misses it")):
+        draw_bars(ax, low[group], high[group], centile[group], color, alpha=0.7,
+                  label=f"90 % interval {label}")  # fmt: skip
     ax.plot(middle[missed], centile[missed], color=BAD, marker="x", linestyle="", markersize=3,
             zorder=3)  # fmt: skip
     ax.set_ylim(0, 102)
@@ -115,14 +117,3 @@ def draw_zip(
     if at.size < n:
         note += f"; {at.size} drawn"
     ax.set_title(f"{shown(parameter)}\n{note}")
-
-
-def _intervals(
-    ax: Axes, at: Places, low: Floats, high: Floats,
-    height: Floats, color: str, label: str,
-) -> None:  # fmt: skip
-    """Draw intervals as one broken line: a fraction of the size that so many lines have."""
-    gap = np.full(at.size, np.nan)
-    xs = np.ravel([low[at], high[at], gap], order="F")
-    ys = np.ravel([height[at], height[at], gap], order="F")
-    ax.plot(xs, ys, color=color, linewidth=1, alpha=0.7, zorder=2, label=label)
