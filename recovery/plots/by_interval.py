@@ -13,7 +13,7 @@ from recovery.plots.frames import Floats, levels_of
 from recovery.plots.grid import Grid, Made, described, name_panel
 from recovery.plots.levels import LEVELS, draw_levels, fold, labels_of, leaves
 from recovery.plots.part import CI_PROB, Part
-from recovery.plots.rmse import draw_rmse, half_width, rmse_and_claim
+from recovery.plots.rmse import draw_rmse, half_width, rmse_and_claim, suits_log
 from recovery.plots.text import inert, level_text, shorten
 from recovery.plots.view import left_out
 from recovery.plots.zip_plot import draw_zip, zipped
@@ -118,8 +118,11 @@ def rmse(part: Part) -> Made | None:
             grid.panels[0], rows[rows["parameter"].isin(names)], "parameter", None, relative=True
         )
     else:
+        log = suits_log(rows[rows["parameter"].isin(names)])
         for name, ax in zip(names, grid.panels, strict=True):
-            draw_rmse(ax, rows[rows["parameter"] == name], view.x, view.hue, relative=False)
+            draw_rmse(
+                ax, rows[rows["parameter"] == name], view.x, view.hue, relative=False, log=log
+            )
             ax.set_title(inert(part.labels[name]))
     title = f"Root mean square error beside what the posteriors claim, {part.truth}"
     limits = [*left_out(part.names, names), *view.notes]

@@ -18,7 +18,7 @@ from recovery.plots.view import MOST_PARAMETERS, swept
 from recovery.record import KEPT_DRAWS
 
 ALPHA = 0.05
-MOST_POINTS: Final = 7500
+MOST_POINTS: Final = 6000
 """Points of all lines of a figure, from which a file gets slow to load."""
 _TRUTH = "truth drawn from the prior"
 _RANKED: Final = ("rank", "truth", "mean", "sd")

@@ -19,6 +19,7 @@ from recovery.plots.frames import (
     need_rows,
 )
 from recovery.plots.scale import LevelScale, plain, plain_log
+from recovery.plots.series import draw_bars
 from recovery.plots.style import BAD, GUIDE, Look, drawing, looks
 from recovery.plots.text import level_text, shown
 from recovery.thresholds import THRESHOLDS, Threshold
@@ -195,12 +196,11 @@ def _distributions(
             ax.plot([], [], color=look.color, marker=look.marker, linestyle="-", linewidth=2.5,
                     label=shown(label, 40))  # fmt: skip
     thinned = False
-    for place, width, label, part in bars:
-        values = joined(part[column])
-        values = np.sort(values[np.isfinite(values)])
-        if values.size:
-            look = by_label[label]
-            thinned |= _one(ax, place, width, values, look, most)
+    for label, look in by_label.items():
+        values = [(place, width, np.sort(joined(part[column])))
+                  for place, width, of, part in bars if of == label and len(part)]  # fmt: skip
+        finite = [(place, width, v[np.isfinite(v)]) for place, width, v in values]
+        thinned |= _one_look(ax, [bar for bar in finite if bar[2].size], look, most)
     if thinned:
         ax.plot([], [], color=GUIDE, marker="o", linestyle="", markersize=2.5, alpha=0.5,
                 label=f"fits beyond: {most} of each bar, evenly chosen")  # fmt: skip
@@ -208,22 +208,32 @@ def _distributions(
     ax.set_xlabel(shown(name, 60) if len(scale.levels) > 1 or x is not None else "")
 
 
-def _one(ax: Axes, place: float, width: float, values: Floats, look: Look, most: int) -> bool:
-    """Draw one distribution of sorted values; say whether not all fits beyond are drawn."""
-    low, q1, median, q3, high = np.quantile(
-        values, [0.05, 0.25, 0.5, 0.75, 0.95], method="inverted_cdf"
+def _one_look(ax: Axes, bars: list[tuple[float, float, Floats]], look: Look, most: int) -> bool:
+    """Draw distributions of sorted values that look alike; say if some fits beyond are left out."""
+    if not bars:
+        return False
+    places = np.array([place for place, _, _ in bars])
+    ends = np.array(
+        [np.quantile(v, [0.05, 0.25, 0.5, 0.75, 0.95], method="inverted_cdf") for _, _, v in bars]
     )
-    few = values.size <= _FEW
-    beyond = values if few else values[(values < low) | (values > high)]
-    dots = beyond[evenly(beyond.size, most)]
-    ax.plot(place + _spread(dots.size, 0.3 * width) * few, dots, color=look.color, marker="o",
+    low, q1, median, q3, high = ends.T
+    few = np.array([values.size <= _FEW for _, _, values in bars])
+    beyond = [
+        values if all_of_it else values[(values < first) | (values > last)]
+        for (_, _, values), all_of_it, first, last in zip(bars, few, low, high, strict=True)
+    ]
+    dots = [values[evenly(values.size, most)] for values in beyond]
+    across = [
+        place + _spread(drawn.size, 0.3 * width) * all_of_it
+        for (place, width, _), drawn, all_of_it in zip(bars, dots, few, strict=True)
+    ]
+    ax.plot(np.concatenate(across), np.concatenate(dots), color=look.color, marker="o",
             linestyle="", markersize=2.5, alpha=0.5, markeredgewidth=0, zorder=2)  # fmt: skip
-    if not few:
-        ax.vlines(place, low, high, color=look.color, linewidth=0.9, zorder=2)
-    ax.vlines(place, q1, q3, color=look.color, linewidth=3, alpha=0.8, zorder=3)
-    ax.plot([place], [median], color=look.color, marker=look.marker, markeredgecolor="white",
-            markeredgewidth=0.6, markersize=5, zorder=4)  # fmt: skip
-    return dots.size < beyond.size
+    draw_bars(ax, low[~few], high[~few], places[~few], look.color, upright=True, linewidth=0.9)
+    draw_bars(ax, q1, q3, places, look.color, upright=True, linewidth=3, alpha=0.8, zorder=3)
+    ax.plot(places, median, color=look.color, marker=look.marker, markeredgecolor="white",
+            markeredgewidth=0.6, markersize=5, linestyle="", zorder=4)  # fmt: skip
+    return any(drawn.size < of.size for drawn, of in zip(dots, beyond, strict=True))
 
 
 def _spread(n: int, width: float) -> Floats:

@@ -132,6 +132,8 @@ def draw_gamma(
         ticks = [t * 10**p for p in range(7) for t in (1, 2, 5) if smallest <= t * 10**p <= largest]
         ax.set_xticks(ticks, [str(tick) for tick in ticks])
         ax.minorticks_off()
+    else:
+        ax.set_xticks(sorted({smallest, largest}))
     reach = [value for _, ratio in paths.values() for value in (ratio.min(), ratio.max())]
     ax.set_ylim(min(*reach, -0.5) - 0.2, max(*reach, 0.5) + 0.2)
     ax.set_xlabel("number of simulations")

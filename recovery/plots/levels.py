@@ -103,8 +103,8 @@ def fold(pit: Floats, n_levels: int = LEVELS) -> Counts:
 
 def covered(folded: Counts, n_levels: int = LEVELS) -> Counts:
     """Return how many truths lie inside the interval of each level, shape (n_levels,)."""
-    inside: Counts = np.cumsum(np.bincount(folded, minlength=n_levels))
-    return inside
+    inside = np.bincount(folded, minlength=n_levels).cumsum()
+    return np.asarray(inside, dtype=np.int64)
 
 
 def leaves(folded: Counts, n_levels: int = LEVELS, alpha: float = 0.05) -> bool:

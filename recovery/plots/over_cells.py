@@ -16,6 +16,7 @@ from recovery.plots.view import MOST_LINES, farthest, left_out
 _MEASURE: Final = f"coverage_{100 * CI_PROB:g}"
 _FEWEST_CELLS = 12  # of a nested loop: fewer are read as well in any other figure
 _MOST_TILES = 12  # in a row or column of a heat map
+_MOST_NUMBERS = 320  # on all tiles, from which a file gets slow to load
 _CAVEAT = "at one fixed truth even exact posteriors need not have nominal coverage"
 
 
@@ -34,9 +35,11 @@ def heat(part: Part) -> Made | None:
             kept = [levels[i] for i in evenly(len(levels), _MOST_TILES)]
             rows = rows[np.logical_or.reduce([is_level(rows[axis], level) for level in kept])]
             limits.append(f"{_MOST_TILES} of {len(levels)} levels of {axis}")
-    names = [name for name in part.shown if (rows["parameter"] == name).any()]
-    if not names:
+    there = [name for name in part.shown if (rows["parameter"] == name).any()]
+    if not there:
         return None
+    most = max(1, _MOST_NUMBERS // (len(levels_of(rows[x])) * len(levels_of(rows[y]))))
+    names = farthest(part.measures, there, most, CI_PROB)
     limits = [*left_out(part.names, names), *limits]
     rows = rows[rows["parameter"].isin(names)]
     grid = Grid.of(len(names), height=2.3)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from recovery.plots.frames import Floats, evenly, need, need_rows, of_mode, of_parameter
+from recovery.plots.series import draw_bars
 from recovery.plots.style import BAD, GOOD, GUIDE, drawing
 from recovery.plots.text import shown
 
@@ -142,21 +143,3 @@ def _around_one_truth(
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("posterior mean, 90 % interval")
     ax.set_ylabel("replicates, by mean")
-
-
-def draw_bars(
-    ax: Axes,
-    low: Floats,
-    high: Floats,
-    at: Floats,
-    color: str,
-    *,
-    alpha: float,
-    upright: bool = False,
-    label: str | None = None,
-) -> None:
-    """Draw intervals as one broken line: a fraction of the file that so many lines take."""
-    ends = np.ravel([low, high, np.full(at.size, np.nan)], order="F")
-    places = np.repeat(at, 3)
-    ax.plot(*((places, ends) if upright else (ends, places)), color=color, linewidth=1, alpha=alpha,
-            zorder=2, label=label)  # fmt: skip

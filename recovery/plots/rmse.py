@@ -100,8 +100,16 @@ def rmse_and_claim(measures: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(ratio=rows["estimate"] / rows["estimate_claimed"])
 
 
-def draw_rmse(ax: Axes, rows: pd.DataFrame, x: str, hue: str | None, *, relative: bool) -> None:
-    """Draw what `plot_rmse` does, given what `rmse_and_claim` returns."""
+def draw_rmse(
+    ax: Axes,
+    rows: pd.DataFrame,
+    x: str,
+    hue: str | None,
+    *,
+    relative: bool,
+    log: bool | None = None,
+) -> None:
+    """Draw what `plot_rmse` does, given what `rmse_and_claim` returns; `log` chooses the scale."""
     value = "ratio" if relative else "estimate"
 
     def summary(line: pd.DataFrame) -> Line:
@@ -121,13 +129,19 @@ def draw_rmse(ax: Axes, rows: pd.DataFrame, x: str, hue: str | None, *, relative
         claimed = rows["estimate_claimed"]
         _draw_claims(ax, rows, x, hue)
         low, high = min(low, claimed.min()), max(high, claimed.max())
-    if high / low >= LOG_FROM:
+    if high / low >= LOG_FROM if log is None else log:
         plain_log(ax)
         ax.set_ylim(low / 1.15, high * 1.15)
     else:
         room = 0.06 * max(high - low, 1e-12)
         ax.set_ylim(low - room if relative else 0, high + room)
     ax.set_ylabel("RMSE over model SE" if relative else "RMSE")
+
+
+def suits_log(rows: pd.DataFrame) -> bool:
+    """Say whether the RMSE of some parameter spans so much that a log scale shows more."""
+    spans = rows.groupby("parameter")["estimate"].agg(["min", "max"])
+    return bool((spans["max"] >= LOG_FROM * spans["min"]).any())
 
 
 def half_width(rows: pd.DataFrame, *, relative: bool) -> Floats:

@@ -55,3 +55,23 @@ def per_row(rows: pd.DataFrame, x: str, low: Floats, high: Floats) -> Line:
     """Return rows of measures as one line: a level, a value and an interval each."""
     levels = [levels_of(rows[x].iloc[i : i + 1])[0] for i in range(len(rows))]
     return levels, rows["estimate"].to_numpy(float), low, high
+
+
+def draw_bars(
+    ax: Axes,
+    low: Floats,
+    high: Floats,
+    at: Floats,
+    color: str,
+    *,
+    alpha: float = 1.0,
+    upright: bool = False,
+    linewidth: float = 1.0,
+    zorder: float = 2,
+    label: str | None = None,
+) -> None:
+    """Draw intervals as one broken line: a fraction of the file that so many lines take."""
+    ends = np.ravel([low, high, np.full(at.size, np.nan)], order="F")
+    places = np.repeat(at, 3)
+    ax.plot(*((places, ends) if upright else (ends, places)), color=color, linewidth=linewidth,
+            alpha=alpha, solid_capstyle="butt", zorder=zorder, label=label)  # fmt: skip

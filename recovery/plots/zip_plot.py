@@ -5,7 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from recovery.plots.frames import Floats, evenly, need, need_rows, of_mode, of_parameter
-from recovery.plots.recovery import MOST_DRAWN, draw_bars
+from recovery.plots.recovery import MOST_DRAWN
+from recovery.plots.series import draw_bars
 from recovery.plots.style import BAD, BAND, GOOD, GUIDE, drawing
 from recovery.plots.text import shown
 from recovery.shares import binomial_interval
@@ -111,7 +112,7 @@ def draw_zip(
     ax.set_yticks([0, 25, 50, 75, 100])
     ax.locator_params(axis="x", nbins=5)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel("90 % interval" if fixed else "90 % interval less truth, in posterior sds")
+    ax.set_xlabel("90 % interval" if fixed else "90 % interval less truth (sds)")
     ax.set_ylabel("centile of |mean \N{MINUS SIGN} truth| / sd")
     note = f"{int(hit.sum())} of {n} intervals hold the truth"
     if at.size < n:
