@@ -17,6 +17,7 @@ from recovery.comparisons import bounds, contrasts, gains
 from recovery.correlations import correlations
 from recovery.design import SAMPLER_AXES
 from recovery.errors import SettingsError, StoreConflict
+from recovery.plotted import Plotted
 from recovery.rank_tests import RankTest, rank_tests
 from recovery.record import QUANTILE_GRID, Floats
 from recovery.refits import refit_estimate_rows, refit_rows, retried_rows
@@ -37,7 +38,7 @@ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
 
-class Results:
+class Results(Plotted):
     """What a store holds, as data frames. Reading never changes a run.
 
     Parameters
@@ -175,9 +176,8 @@ class Results:
     def fits_by_cell(self) -> pd.DataFrame:
         """One row per cell, with an array over its complete fits in each of a few columns.
 
-        Columns: axes, ``truth_mode``, then ``r_hat_max``, ``ess_bulk_min``, ``ess_tail_min``,
-        ``divergences``, ``wall_s`` and ``ess_bulk_per_s`` as in `fits`; cells without a complete
-        fit have no row.
+        Columns: axes, ``truth_mode``, then the worst diagnostics, ``divergences``, ``wall_s`` and
+        ``ess_bulk_per_s`` as in `fits`; cells without a complete fit have no row.
         """
         names = [*(name for name, _ in WORST), "divergences", "wall_s", "ess_bulk_per_s"]
         fits = {name: self.fits[name].to_numpy(float) for name in names}

@@ -19,7 +19,7 @@ CI_PROB = 0.9
 ALPHA = 0.05
 _MOST_COLOURS = 12  # levels of hue told apart where every cell is shown
 _RANKED: Final = ("rank", "truth", "mean", "sd")
-_MOST_DOTS = 1000  # in a figure, from which a file gets slow to load
+_MOST_DOTS = 800  # in a figure, from which a file gets slow to load
 _DRAWN: Final[dict[str, Callable[..., None]]] = {
     "r_hat_max": draw_r_hat,
     "ess_bulk_min": partial(draw_ess, kind="bulk"),
@@ -40,7 +40,7 @@ def convergence(fits: pd.DataFrame, axes: Sequence[str]) -> Made | None:
         hue = None
     pooled = [axis for axis in swept(fits, axes) if axis not in (view.x, hue)]
     limits = [f"all levels of {', '.join(pooled)} together"] if pooled else []
-    dots = max(4, _MOST_DOTS // (len(fits) * len(columns)))
+    dots = max(2, _MOST_DOTS // (len(fits) * len(columns)))
     grid = Grid.of(len(columns) * len(modes), len(modes), height=2.3)
     for i, ax in enumerate(grid.panels):
         column, mode = columns[i // len(modes)], modes[i % len(modes)]

@@ -24,7 +24,7 @@ from recovery.plots.style import PALETTE
 from recovery.plots.text import inert, level_text, shorten
 from recovery.plots.view import MOST_PARAMETERS, farthest, left_out
 
-_MOST_INTERVALS = 900  # of all panels, from which a file gets slow to load
+_MOST_INTERVALS = 800  # of all panels, from which a file gets slow to load
 _MOST_CELLS = 6  # panels of contraction
 _RECOVERED = ("truth", "mean", "eti_90_lower", "eti_90_upper")
 

@@ -98,7 +98,8 @@ def labels_of(cells: pd.DataFrame, hue: str | None) -> list[str]:
 
 def fold(pit: Floats, n_levels: int = LEVELS) -> Counts:
     """Return how many of the levels 1/n, 2/n, ... have an interval that misses the truth."""
-    return np.minimum(np.abs(2 * pit - 1) * n_levels, n_levels - 1).astype(np.int64)
+    cell = np.minimum(np.abs(2 * pit - 1) * n_levels, n_levels - 1)
+    return np.asarray(cell, dtype=np.int64)
 
 
 def covered(folded: Counts, n_levels: int = LEVELS) -> Counts:

@@ -5,6 +5,8 @@ from matplotlib.axes import Axes
 
 from recovery.plots.coverage import plot_coverage
 from recovery.plots.frames import need, of_mode
+from recovery.plots.style import drawing
+from recovery.plots.view import MOST_LINES, farthest
 
 _PREFIX = "predicted "
 
@@ -31,8 +33,8 @@ def plot_predictive_coverage(
     x : str
         An axis of the sweep, or ``parameter``; see `plot_coverage`.
     parameter : str, optional
-        One predicted quantity, ``predicted y[0]`` or ``predicted mean of y[0]``; by default all
-        of them, a line each.
+        One predicted quantity, ``predicted y[0]`` or ``predicted mean of y[0]``; by default a
+        line for each, at most the six farthest from nominal coverage, and the title says so.
     hue : str, optional
         An axis of the sweep, or ``truth``: a line per level, where one quantity is drawn or
         quantities stand side by side.
@@ -68,4 +70,11 @@ def plot_predictive_coverage(
         if hue is not None:
             raise ValueError(f"hue: {hue!r} and all quantities at once; give parameter=, too")
         hue = "parameter"
-    return plot_coverage(rows, parameter, x, hue=hue, ci_prob=ci_prob, ax=ax)
+    names = [str(name) for name in rows["parameter"].unique()]
+    chosen = names if parameter is not None else farthest(rows, names, MOST_LINES, ci_prob)
+    rows = rows[rows["parameter"].isin(chosen)]
+    with drawing(ax) as ax:
+        plot_coverage(rows, parameter, x, hue=hue, ci_prob=ci_prob, ax=ax)
+        if len(chosen) < len(names):
+            ax.set_title(f"{len(chosen)} of {len(names)} quantities, the farthest from nominal")
+    return ax
