@@ -19,7 +19,7 @@ from recovery.plots.style import styled
 from recovery.scenario import Problem, scenario
 
 REPLICATES: Final = 300
-_COLOURS: Final = 64
+_COLOURS: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,9 @@ def write_gallery(results: Plottable, folder: Path) -> list[Path]:
             figure.savefig(data, format="png")
         written.append(folder / f"{each.name}.png")
         # A palette is enough for lines on white, and a fraction of the file.
-        Image.open(data).convert("RGB").quantize(_COLOURS).save(written[-1], optimize=True)
+        Image.open(data).convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE).save(
+            written[-1], optimize=True
+        )
     written.append(folder / "README.md")
     written[-1].write_text(readme(), encoding="utf-8")
     return written

@@ -145,7 +145,7 @@ class Colours:
         bar.outline.set_visible(False)
         if self.nominal is not None:
             bar.ax.axhline(self.nominal, color="black", linewidth=0.8)
-        bar.set_label(_named(self.measure))
+        bar.set_label(measure_label(self.measure))
 
 
 def draw_heat(ax: Axes, rows: pd.DataFrame, x: str, y: str, colours: Colours) -> None:
@@ -212,7 +212,8 @@ def _nominal(measure: str) -> float | None:
     return info.ideal if "coverage" in measure else None
 
 
-def _named(measure: str) -> str:
+def measure_label(measure: str) -> str:
+    """Return how an axis of a measure is named."""
     base, _, level = measure.rpartition("_")
     if base == "coverage":
         return f"coverage of {level} % intervals"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from recovery.calibration import Counts
 from recovery.measures import measure_info
 from recovery.plots.frames import axes_of, levels_of, need, need_rows, of_mode, of_parameter
-from recovery.plots.heat import measured
+from recovery.plots.heat import measure_label, measured
 from recovery.plots.style import GUIDE, QUIET, drawing, looks
 from recovery.plots.text import distinct, inert, level_text, shorten
 from recovery.plots.view import TRUTH, swept
@@ -112,7 +112,7 @@ def draw_nested_loop(
     ax.set_xticks([])
     ticks = [tick for tick in ax.get_yticks() if low - 0.03 * room <= tick <= high + 0.05 * room]
     ax.set_yticks(ticks)
-    ax.set_ylabel(measure.replace("_", " "))
+    ax.set_ylabel(measure_label(measure))
     ax.set_xlabel(f"{len(cells)} cells, in the order of nested loops")
 
 

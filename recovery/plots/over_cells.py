@@ -66,7 +66,6 @@ def nested_loop(part: Part) -> Made | None:
     rows = rows[rows["parameter"].isin(names)]
     grid = Grid.of(1, height=3.6)
     draw_nested_loop(grid.panels[0], rows, names, part.swept, _MEASURE)
-    grid.panels[0].set_ylabel(f"coverage of {100 * CI_PROB:g} % intervals")
     title = f"Coverage of {100 * CI_PROB:g} % intervals in every cell, {part.truth}"
     limits = left_out(part.names, names)
     if part.mode == "fixed":

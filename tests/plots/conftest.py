@@ -147,3 +147,10 @@ def _frames() -> Callable[..., Frames]:
 def twelve() -> Frames:
     """Twelve cells in each of two truth modes, two parameters."""
     return frames({"trials": [25, 50, 100, 200], "noise": [0.25, 0.5, 1.0]})
+
+
+@pytest.fixture(scope="session")
+def three() -> Frames:
+    """Three axes, one with the name of an argument, and a predicted quantity."""
+    levels = {"trials": [25, 50, 100], "noise": [0.25, 0.5], "x": ["u", "v"]}
+    return frames(levels, predicted=["predicted y[0]"], replicates=12)
