@@ -19,6 +19,7 @@ from recovery.correlations import correlations
 from recovery.design import SAMPLER_AXES
 from recovery.errors import SettingsError, StoreConflict
 from recovery.notebook import line, page
+from recovery.plotted import Plotted
 from recovery.rank_tests import RankTest, rank_tests
 from recovery.record import QUANTILE_GRID, Floats
 from recovery.refits import refit_estimate_rows, refit_rows, retried_rows
@@ -41,7 +42,7 @@ CI_PROBS = (0.5, 0.8, 0.9, 0.95)
 """Levels of the central intervals that measures are made at by default."""
 
 
-class Results:
+class Results(Plotted):
     """What a store holds, as data frames. Reading never changes a run.
 
     Parameters
@@ -74,7 +75,7 @@ class Results:
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read the results of a run; the same as the constructor."""
+        """Do what the constructor does."""
         return cls(folder)
 
     def __repr__(self) -> str:
@@ -88,8 +89,6 @@ class Results:
         self._planned = dict(store.rows("SELECT cell, sum(replicates) FROM planned GROUP BY cell"))
         self.compilations = compilation_rows(store)
         self._quantity_failures = quantity_failure_rows(store)
-
-    # --- one row per replicate or parameter ----------------------------------------------------
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -180,10 +179,10 @@ class Results:
     def fits_by_cell(self) -> pd.DataFrame:
         """One row per cell, with an array over its complete fits in each of a few columns.
 
-        Columns: axes, ``truth_mode``, then ``r_hat_max``, ``ess_bulk_min``, ``ess_tail_min``,
-        ``wall_s`` and ``ess_bulk_per_s`` as in `fits`; cells without a complete fit have no row.
+        Columns: axes, ``truth_mode``, then the worst diagnostics, ``divergences``, ``wall_s`` and
+        ``ess_bulk_per_s`` as in `fits`; cells without a complete fit have no row.
         """
-        names = [*(name for name, _ in WORST), "wall_s", "ess_bulk_per_s"]
+        names = [*(name for name, _ in WORST), "divergences", "wall_s", "ess_bulk_per_s"]
         fits = {name: self.fits[name].to_numpy(float) for name in names}
         return self._with_levels(pd.DataFrame(complete_fits(self.columns, fits)))
 

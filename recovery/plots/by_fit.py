@@ -6,59 +6,26 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
-from recovery.calibration import Counts
 from recovery.plots import findings
-from recovery.plots.cost import ESS_PER_SECOND, WALL_TIME, draw_cost
+from recovery.plots.cost import ESS_PER_SECOND, WALL_TIME, draw_cost, suits_log
 from recovery.plots.diagnostics import draw_ess, draw_r_hat
-from recovery.plots.frames import Flags, Floats, among, arrays, known, levels_of
-from recovery.plots.grid import Grid, Made, described, name_panel
-from recovery.plots.rank import draw_ecdfs, leaves_band
-from recovery.plots.text import distinct
-from recovery.plots.view import MOST_PARAMETERS, TRUTH, View, farthest, left_out, swept
-from recovery.record import KEPT_DRAWS
+from recovery.plots.divergences import draw_divergences
+from recovery.plots.frames import Flags, Floats, among, known, levels_of
+from recovery.plots.grid import Grid, Made, described
+from recovery.plots.view import TRUTH, View, swept
 
 CI_PROB = 0.9
 ALPHA = 0.05
 _MOST_COLOURS = 12  # levels of hue told apart where every cell is shown
 _RANKED: Final = ("rank", "truth", "mean", "sd")
-_Draw = Callable[[Axes, pd.DataFrame, str | None, str | None], None]
-_DRAWN: Final[dict[str, _Draw]] = {
+_MOST_DOTS = 800  # in a figure, from which a file gets slow to load
+_DRAWN: Final[dict[str, Callable[..., None]]] = {
     "r_hat_max": draw_r_hat,
     "ess_bulk_min": partial(draw_ess, kind="bulk"),
     "ess_tail_min": partial(draw_ess, kind="tail"),
+    "divergences": draw_divergences,
 }
-
-
-def ranks(estimates: pd.DataFrame, measures: pd.DataFrame, axes: Sequence[str]) -> Made | None:
-    """Draw the ECDF of ranks in truth mode prior, a panel per parameter and a line per cell."""
-    rows = estimates[estimates["truth_mode"] == "prior"]
-    found = [_usable(*columns) for columns in zip(*(rows[c] for c in _RANKED), strict=True)]
-    rows = rows.assign(rank=arrays(found))[[rank.size > 0 for rank in found]]
-    if rows.empty:
-        return None
-    there = [str(name) for name in rows["parameter"].unique()]
-    names = farthest(measures[measures["truth"] == "prior"], there, MOST_PARAMETERS, CI_PROB)
-    limits = left_out(there, names)
-    grid = Grid.of(len(names), share="y")
-    labels = dict(zip(there, distinct(there), strict=True))
-    for name, ax in zip(names, grid.panels, strict=True):
-        of_name = rows.loc[rows["parameter"] == name, "rank"].tolist()
-        draw_ecdfs(ax, name, of_name, KEPT_DRAWS, ALPHA)
-        name_panel(ax, labels[name])
-    leaving = sum(leaves_band(line, KEPT_DRAWS, ALPHA) for line in rows["rank"].tolist())
-    title = "ECDF of the ranks less that of uniform ranks, truth drawn from the prior"
-    notes = [*limits, "a line per cell, each with its own exact 95 % band"]
-    finding = findings.of_ranks(leaving, len(rows), len(there), ALPHA)
-    return "rank-ecdf", grid.finish(title, notes, share="y"), described(title, limits, finding)
-
-
-def _usable(rank: Floats, truth: Floats, mean: Floats, sd: Floats) -> Counts:
-    """Return the ranks, none of a known constant; see `recovery.rank_tests.usable_ranks`."""
-    constant = ((sd == 0) & (mean == truth)).all()
-    usable = np.isfinite(rank) & ~np.isnan(mean) & ~constant
-    return np.asarray(rank[usable], dtype=np.int64)
 
 
 def convergence(fits: pd.DataFrame, axes: Sequence[str]) -> Made | None:
@@ -73,19 +40,21 @@ def convergence(fits: pd.DataFrame, axes: Sequence[str]) -> Made | None:
         hue = None
     pooled = [axis for axis in swept(fits, axes) if axis not in (view.x, hue)]
     limits = [f"all levels of {', '.join(pooled)} together"] if pooled else []
+    dots = max(2, _MOST_DOTS // (len(fits) * len(columns)))
     grid = Grid.of(len(columns) * len(modes), len(modes), height=2.3)
     for i, ax in enumerate(grid.panels):
         column, mode = columns[i // len(modes)], modes[i % len(modes)]
         part = among(fits[fits["truth_mode"] == mode], column, known)
         if len(part):
-            _DRAWN[column](ax, part, view.x, hue)
+            draw = _DRAWN[column]
+            draw(ax, part, view.x, hue, **({} if column == "divergences" else {"dots": dots}))
         else:
             ax.set_axis_off()
         if i < len(modes) and len(modes) > 1:
             ax.set_title(TRUTH[mode])
     title = "Convergence of each fit: the worst of its parameters"
     notes = [
-        "thick bars: quartiles; thin bars: 5 % to 95 %; dots: fits beyond, or all of 30 or fewer",
+        "thick bars: quartiles; thin bars: 5 % to 95 %; dots: fits beyond, or of 30 or fewer any",
         *limits,
     ]
     against = "" if view.x is None else f", against {view.x}" + (f", by {hue}" if hue else "")
@@ -110,7 +79,8 @@ def cost(fits: pd.DataFrame, axes: Sequence[str]) -> Made | None:
     for i, ax in enumerate(grid.panels):
         column, label = costs[i // len(parts)]
         part = among(parts[i % len(parts)], column, _positive)
-        draw_cost(ax, part, x, view.hue, column, label)
+        log = suits_log(among(fits, column, _positive), x, column)
+        draw_cost(ax, part, x, view.hue, column, label, log=log)
         if by_mode and i < len(parts):
             ax.set_title(TRUTH[modes[i]])
     title = "Wall time per fit, and effective draws per second of sampling"

@@ -1,6 +1,5 @@
 """Figures of the parameters of one truth mode: coverage, recovery, bias and contraction."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,54 +7,26 @@ import pandas as pd
 
 from recovery.plots import findings
 from recovery.plots.bias import LABELS, plot_bias
-from recovery.plots.contraction import Points, draw_contraction, suits_log, z_and_contraction
+from recovery.plots.contraction import (
+    MOST_DRAWN,
+    Points,
+    draw_contraction,
+    suits_log,
+    z_and_contraction,
+)
 from recovery.plots.coverage import plot_coverage
 from recovery.plots.frames import arrays, evenly, is_level, joined, levels_of
 from recovery.plots.grid import Grid, Made, described, name_panel
+from recovery.plots.part import CI_PROB, Part
+from recovery.plots.recovery import MOST_DRAWN as MOST_BARS
 from recovery.plots.recovery import draw_recovery
 from recovery.plots.style import PALETTE
-from recovery.plots.text import distinct, inert, level_text, shorten
-from recovery.plots.view import MOST_PARAMETERS, TRUTH, View, farthest, left_out, swept
+from recovery.plots.text import inert, level_text, shorten
+from recovery.plots.view import MOST_PARAMETERS, farthest, left_out
 
-CI_PROB = 0.9
+_MOST_INTERVALS = 800  # of all panels, from which a file gets slow to load
 _MOST_CELLS = 6  # panels of contraction
-_BUSY = 24  # points in one panel from which it needs room
 _RECOVERED = ("truth", "mean", "eti_90_lower", "eti_90_upper")
-
-
-class Part:
-    """The parameters of one kind in one truth mode, and which of them are shown."""
-
-    def __init__(
-        self,
-        axes: Sequence[str],
-        kind: str,
-        mode: str,
-        measures: pd.DataFrame,
-        estimates: pd.DataFrame,
-        priors: pd.DataFrame,
-    ) -> None:
-        self.kind, self.mode, self.truth, self.priors = kind, mode, TRUTH[mode], priors
-        self.estimates = estimates[estimates["truth_mode"] == mode]
-        self.names = [str(name) for name in self.estimates["parameter"].unique()]
-        self.labels = dict(zip(self.names, distinct(self.names), strict=True))
-        in_part = (measures["truth"] == mode) & measures["parameter"].isin(self.names)
-        self.measures = measures[in_part]
-        self.view = View.of(self.measures, axes)
-        self.swept = swept(self.measures, axes)
-        self.shown = farthest(self.measures, self.names, MOST_PARAMETERS, CI_PROB)
-
-    def rows(self, measure: str) -> pd.DataFrame:
-        """Return one measure of all parameters in the cells that are shown."""
-        rows = self.view.rows(self.measures)
-        rows = rows[(rows["measure"] == measure) & (rows["n"] > 0)]
-        return rows[rows["estimate"].notna()]
-
-    def grid(self, rows: pd.DataFrame, names: Sequence[str], share: str = "") -> Grid:
-        """Make a panel for each parameter, or one panel for all if nothing is swept."""
-        most = rows.groupby("parameter").size().max()
-        busy = self.view.x is not None and most > _BUSY
-        return Grid.of(1 if self.view.x is None else len(names), share=share, busy=busy)
 
 
 def coverage(part: Part) -> Made | None:
@@ -130,8 +101,9 @@ def recovery(part: Part) -> Made | None:
     panels = [panel for panel in panels if not panel[2].empty]
     aligned = len(cells) > 1 and len(panels) == len(names) * len(cells)
     grid = Grid.of(len(panels), len(cells) if aligned else None)
+    most = min(MOST_BARS, _MOST_INTERVALS // len(panels))
     for (name, level, cell), ax in zip(panels, grid.panels, strict=True):
-        draw_recovery(ax, name, *(joined(cell[column]) for column in _RECOVERED))
+        draw_recovery(ax, name, *(joined(cell[c]) for c in _RECOVERED), most=most)
         at = "" if x is None else f", {x} = {shorten(level_text(level))}"
         name_panel(ax, part.labels[name] + at)
     title = f"Posterior mean and 90 % interval of each replicate, {part.truth}"
@@ -163,7 +135,9 @@ def contraction(part: Part) -> Made | None:
     log = suits_log(joined(rows["contraction"]))
     grid = Grid.of(len(cells), share="y", height=2.8)
     for (level, points), ax in zip(cells, grid.panels, strict=True):
-        draw_contraction(ax, points, scale="log" if log else "linear")
+        draw_contraction(
+            ax, points, most=MOST_DRAWN // len(cells), scale="log" if log else "linear"
+        )
         if x is not None:
             at = inert(f"{x} = {shorten(level_text(level))}")
             ax.set_title("; ".join(filter(None, [at, ax.get_title()])))

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from recovery.plots.frames import by_cell, is_level, joined, levels_of, need, need_rows
-from recovery.plots.scale import LOG_FROM, plain_log
+from recovery.plots.scale import LOG_FROM, LevelScale, plain_log
 from recovery.plots.series import Line, draw_series
 from recovery.plots.style import drawing
 
@@ -24,7 +24,8 @@ def plot_wall_time(
     replicates : DataFrame
         As `Results.replicates`. All complete fits of a level of `x` and `hue` are taken together.
     x : str
-        An axis of the sweep; see `plot_coverage`.
+        An axis of the sweep. Both scales are logarithmic if its levels are positive numbers: a
+        cost that grows with a power of the size is a straight line then.
     hue : str, optional
         Another axis: a line per level.
     ax : Axes, optional
@@ -61,12 +62,28 @@ def _plot(
     need_rows(rows, "replicates", f"of a complete fit with {column} above 0")
     cells = by_cell(rows, column, keys=[a for a in (x, hue) if a is not None])
     with drawing(ax) as ax:
-        draw_cost(ax, cells, x, hue, column, label)
+        draw_cost(ax, cells, x, hue, column, label, log=suits_log(cells, x, column))
     return ax
 
 
+def suits_log(cells: pd.DataFrame, x: str, column: str) -> bool:
+    """Say whether a cost is drawn on a log scale: against a size, or where it varies widely."""
+    if LevelScale.of(cells[x], log=True).kind == "log":
+        return True
+    middle = [np.quantile(values, [0.25, 0.75]) for values in cells[column].tolist()]
+    low, high = min(ends[0] for ends in middle), max(ends[1] for ends in middle)
+    return bool(high >= LOG_FROM * low)
+
+
 def draw_cost(
-    ax: Axes, cells: pd.DataFrame, x: str, hue: str | None, column: str, label: str
+    ax: Axes,
+    cells: pd.DataFrame,
+    x: str,
+    hue: str | None,
+    column: str,
+    label: str,
+    *,
+    log: bool,
 ) -> None:
     """Draw a cost against an axis, given a row per cell with an array over its fits."""
 
@@ -80,8 +97,8 @@ def draw_cost(
         )
         return levels, quartiles[:, 1], quartiles[:, 0], quartiles[:, 2]
 
-    low, high = draw_series(ax, cells, "replicates", x, hue, summary)
-    if high / low >= LOG_FROM:
+    _, high = draw_series(ax, cells, "replicates", x, hue, summary, log=True)
+    if log:
         plain_log(ax)
     else:
         ax.set_ylim(bottom=0, top=1.1 * high)

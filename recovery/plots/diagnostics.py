@@ -19,12 +19,13 @@ from recovery.plots.frames import (
     need_rows,
 )
 from recovery.plots.scale import LevelScale, plain, plain_log
-from recovery.plots.style import BAD, GUIDE, drawing, looks
+from recovery.plots.series import draw_bars
+from recovery.plots.style import BAD, GUIDE, Look, drawing, looks
 from recovery.plots.text import level_text, shown
 from recovery.thresholds import THRESHOLDS, Threshold
 
 _FEW = 30  # up to here every fit is a point
-_MOST_DOTS = 100  # fits beyond the thin bar drawn of one bar; the farthest are among them
+MOST_DOTS = 100  # fits beyond the thin bar drawn of one bar; the farthest are among them
 _FLOOR = 1e-4  # r_hat closer to 1 than this is drawn here: on a log scale 1 itself has no place
 _R_HAT_TICKS = (1.0001, 1.001, 1.01, 1.1, 2.0, 11.0, 101.0)
 
@@ -69,11 +70,16 @@ def plot_r_hat(
     return ax
 
 
-def draw_r_hat(ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | None) -> None:
-    """Draw what `plot_r_hat` does, given a row per cell with an array over its fits."""
+def draw_r_hat(
+    ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | None, *, dots: int = MOST_DOTS
+) -> None:
+    """Draw what `plot_r_hat` does, given a row per cell with an array over its fits.
+
+    Of one bar so many dots are drawn at most.
+    """
     ax.set_ylim(1 + _FLOOR, 1.02)  # before the scale, which has no place for the usual 0 to 1
     ax.set_yscale("function", functions=(_log_excess, _excess_back))
-    _distributions(ax, cells, "r_hat_max", x, hue)
+    _distributions(ax, cells, "r_hat_max", x, hue, dots)
     values = joined(cells["r_hat_max"])
     top = max(float(values[np.isfinite(values)].max(initial=1.01)), 1.02)
     ax.yaxis.set_major_locator(FixedLocator(_R_HAT_TICKS))
@@ -107,10 +113,16 @@ def plot_ess(
 
 
 def draw_ess(
-    ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | None, kind: Literal["bulk", "tail"]
+    ax: Axes,
+    cells: pd.DataFrame,
+    x: str | None,
+    hue: str | None,
+    kind: Literal["bulk", "tail"],
+    *,
+    dots: int = MOST_DOTS,
 ) -> None:
     """Draw what `plot_ess` does, given a row per cell with an array over its fits."""
-    _distributions(ax, cells, f"ess_{kind}_min", x, hue)
+    _distributions(ax, cells, f"ess_{kind}_min", x, hue, dots)
     plain_log(ax)
     ax.set_ylabel(f"{kind} ESS (smallest)")
 
@@ -150,7 +162,7 @@ def _with_cell(rows: pd.DataFrame, x: str | None) -> tuple[pd.DataFrame, str]:
     return rows.assign(cell=names), "cell"
 
 
-def _places(
+def placed(
     rows: pd.DataFrame, x: str | None, hue: str | None
 ) -> tuple[LevelScale, str, list[tuple[float, float, str, pd.DataFrame]]]:
     """Return scale, name, and (place, width, label, rows) of every distribution."""
@@ -158,17 +170,17 @@ def _places(
     scale = LevelScale.of(rows[name], categories=True)
     series = by_hue(rows, "replicates", name, hue)
     width = 0.7 / len(series)
-    placed = [
+    bars = [
         (i + (j - (len(series) - 1) / 2) * width, width, label,
          part[is_level(part[name], level)])
         for j, (_, label, part) in enumerate(series)
         for i, level in enumerate(scale.levels)
     ]  # fmt: skip
-    return scale, name, placed
+    return scale, name, bars
 
 
 def _distributions(
-    ax: Axes, rows: pd.DataFrame, column: str, x: str | None, hue: str | None
+    ax: Axes, rows: pd.DataFrame, column: str, x: str | None, hue: str | None, most: int
 ) -> None:
     limit = threshold(column)
     ax.axhline(limit.limit, color=GUIDE, linestyle="--", linewidth=1, zorder=1,
@@ -176,43 +188,52 @@ def _distributions(
     ax.annotate(f"{limit.limit:g}", (1, limit.limit), xycoords=ax.get_yaxis_transform(),
                 xytext=(3, 0), textcoords="offset points", ha="left", va="center", fontsize=7,
                 color=GUIDE)  # fmt: skip
-    scale, name, placed = _places(rows, x, hue)
-    labels = list(dict.fromkeys(label for _, _, label, _ in placed))
+    scale, name, bars = placed(rows, x, hue)
+    labels = list(dict.fromkeys(label for _, _, label, _ in bars))
     by_label = dict(zip(labels, looks(len(labels)), strict=True))
     for label, look in by_label.items():
         if label:
             ax.plot([], [], color=look.color, marker=look.marker, linestyle="-", linewidth=2.5,
                     label=shown(label, 40))  # fmt: skip
     thinned = False
-    for place, width, label, part in placed:
-        values = joined(part[column])
-        values = np.sort(values[np.isfinite(values)])
-        if values.size:
-            look = by_label[label]
-            thinned |= _one(ax, place, width, values, look.color, look.marker)
+    for label, look in by_label.items():
+        values = [(place, width, np.sort(joined(part[column])))
+                  for place, width, of, part in bars if of == label and len(part)]  # fmt: skip
+        finite = [(place, width, v[np.isfinite(v)]) for place, width, v in values]
+        thinned |= _one_look(ax, [bar for bar in finite if bar[2].size], look, most)
     if thinned:
         ax.plot([], [], color=GUIDE, marker="o", linestyle="", markersize=2.5, alpha=0.5,
-                label=f"fits beyond: {_MOST_DOTS} of each bar, evenly chosen")  # fmt: skip
+                label=f"fits beyond: {most} of each bar, evenly chosen")  # fmt: skip
     scale.apply(ax)
     ax.set_xlabel(shown(name, 60) if len(scale.levels) > 1 or x is not None else "")
 
 
-def _one(ax: Axes, place: float, width: float, values: Floats, color: str, marker: str) -> bool:
-    """Draw one distribution of sorted values; say whether not all fits beyond are drawn."""
-    low, q1, median, q3, high = np.quantile(
-        values, [0.05, 0.25, 0.5, 0.75, 0.95], method="inverted_cdf"
+def _one_look(ax: Axes, bars: list[tuple[float, float, Floats]], look: Look, most: int) -> bool:
+    """Draw distributions of sorted values that look alike; say if some fits beyond are left out."""
+    if not bars:
+        return False
+    places = np.array([place for place, _, _ in bars])
+    ends = np.array(
+        [np.quantile(v, [0.05, 0.25, 0.5, 0.75, 0.95], method="inverted_cdf") for _, _, v in bars]
     )
-    few = values.size <= _FEW
-    beyond = values if few else values[(values < low) | (values > high)]
-    dots = beyond[evenly(beyond.size, _MOST_DOTS)]
-    ax.plot(place + _spread(dots.size, 0.3 * width) * few, dots, color=color, marker="o",
+    low, q1, median, q3, high = ends.T
+    few = np.array([values.size <= _FEW for _, _, values in bars])
+    beyond = [
+        values if all_of_it else values[(values < first) | (values > last)]
+        for (_, _, values), all_of_it, first, last in zip(bars, few, low, high, strict=True)
+    ]
+    dots = [values[evenly(values.size, most)] for values in beyond]
+    across = [
+        place + _spread(drawn.size, 0.3 * width) * all_of_it
+        for (place, width, _), drawn, all_of_it in zip(bars, dots, few, strict=True)
+    ]
+    ax.plot(np.concatenate(across), np.concatenate(dots), color=look.color, marker="o",
             linestyle="", markersize=2.5, alpha=0.5, markeredgewidth=0, zorder=2)  # fmt: skip
-    if not few:
-        ax.vlines(place, low, high, color=color, linewidth=0.9, zorder=2)
-    ax.vlines(place, q1, q3, color=color, linewidth=3, alpha=0.8, zorder=3)
-    ax.plot([place], [median], color=color, marker=marker, markeredgecolor="white",
-            markeredgewidth=0.6, markersize=5, zorder=4)  # fmt: skip
-    return dots.size < beyond.size
+    draw_bars(ax, low[~few], high[~few], places[~few], look.color, upright=True, linewidth=0.9)
+    draw_bars(ax, q1, q3, places, look.color, upright=True, linewidth=3, alpha=0.8, zorder=3)
+    ax.plot(places, median, color=look.color, marker=look.marker, markeredgecolor="white",
+            markeredgewidth=0.6, markersize=5, linestyle="", zorder=4)  # fmt: skip
+    return any(drawn.size < of.size for drawn, of in zip(dots, beyond, strict=True))
 
 
 def _spread(n: int, width: float) -> Floats:
@@ -222,7 +243,7 @@ def _spread(n: int, width: float) -> Floats:
 
 
 def _infinite(ax: Axes, rows: pd.DataFrame, x: str | None, hue: str | None, height: float) -> None:
-    for place, _, _, part in _places(rows, x, hue)[2]:
+    for place, _, _, part in placed(rows, x, hue)[2]:
         n = int(np.isinf(joined(part["r_hat_max"])).sum())
         if n:
             ax.plot([place], [height], color=BAD, marker="^", markersize=6, linestyle="", zorder=4)

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import pandas as pd
 
-from recovery.plots.by_fit import convergence, cost, ranks
-from recovery.plots.by_parameter import Part, bias, contraction, coverage, recovery
+from recovery.plots.by_fit import convergence, cost
+from recovery.plots.by_interval import levels, rmse, zips
+from recovery.plots.by_parameter import bias, contraction, coverage, recovery
+from recovery.plots.by_rank import Ranked, ecdfs, gammas, histograms
 from recovery.plots.grid import Made
+from recovery.plots.model import model
+from recovery.plots.over_cells import heat, nested_loop
+from recovery.plots.part import Part
 from recovery.plots.style import styled
 from recovery.plots.view import TRUTH
 from recovery.record import FITTED
@@ -16,12 +21,26 @@ from recovery.record import FITTED
 SLUGS: Final = (
     *(
         f"{kind}-{mode}"
-        for kind in ("coverage", "recovery", "bias", "contraction", "coverage-predicted")
+        for kind in (
+            "coverage",
+            "coverage-levels",
+            "heat-coverage",
+            "nested-loop",
+            "zip",
+            "recovery",
+            "bias",
+            "rmse",
+            "contraction",
+            "coverage-predicted",
+        )
         for mode in TRUTH
     ),
     "rank-ecdf",
+    "rank-histogram",
+    "gamma",
     "diagnostics",
     "cost",
+    "model",
 )
 """The names of all figures there can be."""
 
@@ -30,6 +49,7 @@ class Frames(Protocol):
     """What of `Results` the figures are made from."""
 
     axes: list[str]
+    sessions: list[dict[str, Any]]
 
     @property
     def estimates_by_cell(self) -> pd.DataFrame:
@@ -56,8 +76,8 @@ def figures(results: Frames) -> Iterator[Made]:
     Parameters
     ----------
     results : Results
-        Or anything with ``axes``, ``measures()``, ``estimates_by_cell``, ``fits_by_cell`` and
-        ``priors``.
+        Or anything with ``axes``, ``sessions``, ``measures()``, ``estimates_by_cell``,
+        ``fits_by_cell`` and ``priors``.
 
     Yields
     ------
@@ -72,9 +92,12 @@ def figures(results: Frames) -> Iterator[Made]:
     estimates, measures = results.estimates_by_cell, results.measures()
     predicted = estimates["kind"].str.startswith("predicted")
     fitted = estimates[estimates["kind"].isin(FITTED)]
-    makers: list[Callable[[], Made | None]] = []
+    makers: list[Callable[[], Made | None]] = [partial(model, results.sessions)]
+    makes_of_all = (
+        coverage, levels, heat, nested_loop, zips, recovery, bias, rmse, contraction,
+    )  # fmt: skip
     for kind, frame, makes in (
-        ("", fitted, (coverage, recovery, bias, contraction)),
+        ("", fitted, makes_of_all),
         ("predicted", estimates[predicted], (coverage,)),
     ):
         parts = [
@@ -83,8 +106,9 @@ def figures(results: Frames) -> Iterator[Made]:
             if (frame["truth_mode"] == mode).any()
         ]
         makers += [partial(make, part) for make in makes for part in parts]
+    ranked = Ranked(estimates[~predicted], results.axes)
     makers += [
-        partial(ranks, estimates[~predicted], measures, results.axes),
+        *(partial(make, ranked) for make in (ecdfs, histograms, gammas)),
         partial(convergence, results.fits_by_cell, results.axes),
         partial(cost, results.fits_by_cell, results.axes),
     ]

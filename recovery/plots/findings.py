@@ -1,13 +1,16 @@
 """One sentence per figure on what it shows, made from the numbers that it shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from recovery.calibration import Counts
 from recovery.plots.contraction import Points
 from recovery.plots.diagnostics import threshold
-from recovery.plots.frames import joined, known
+from recovery.plots.frames import Floats, joined, known
+from recovery.plots.levels import LEVELS, covered
 from recovery.plots.text import count, level_text, shorten
 from recovery.plots.view import distance_from_nominal
 from recovery.shares import binomial_interval
@@ -86,6 +89,75 @@ def of_ranks(out: int, lines: int, parameters: int, alpha: float) -> str:
         f"{out} of {lines} rank ECDFs of {count(parameters, 'parameter')} leave their own "
         f"{100 * (1 - alpha):g} % band; if every posterior is right, {alpha * lines:.3g} would on "
         "average, at most."
+    )
+
+
+def of_levels(out: int, lines: int, parameters: int, alpha: float) -> str:
+    """Say how many lines of coverage leave the band, and how many would by chance."""
+    return (
+        f"{out} of {lines} lines of coverage over all levels, of {count(parameters, 'parameter')}, "
+        f"leave their own {100 * (1 - alpha):g} % band; if every posterior is right, "
+        f"{alpha * lines:.3g} would on average, at most."
+    )
+
+
+def of_level_differences(cells: Mapping[str, Sequence[Counts]]) -> str:
+    """Say which line of coverage goes farthest from nominal, given folded ranks by parameter."""
+    at = np.arange(1, LEVELS + 1) / LEVELS
+    far = [
+        (covered(line) / line.size - at, line.size, name)
+        for name, lines in cells.items()
+        for line in lines
+    ]
+    away, n, name = max(far, key=lambda each: float(np.abs(each[0]).max()))
+    k = int(np.argmax(np.abs(away)))
+    return (
+        f"Of {len(far)} lines the farthest from nominal is one of {shorten(name, _LENGTH)}: "
+        f"{at[k] + away[k]:.3g} at level {at[k]:.3g}, over {count(n, 'fit')}."
+    )
+
+
+def of_zip(cells: "Mapping[str, tuple[pd.Series[Any], Floats]]", axes: Sequence[str]) -> str:
+    """Say of the lowest coverage shown on which side of the truth intervals miss it."""
+    found = []
+    for name, (row, (true, _, _, lower, upper)) in cells.items():
+        below, above = int((upper < true).sum()), int((lower > true).sum())
+        found.append(((true.size - below - above) / true.size, true.size, below, above, name, row))
+    _, n, below, above, name, row = min(found, key=lambda each: each[0])
+    return (
+        f"The lowest coverage shown is that of {shorten(name, _LENGTH)}{place(row, axes)}: "
+        f"{n - below - above} of {count(n, 'interval')} hold the truth, {below} lie below it and "
+        f"{above} above."
+    )
+
+
+def of_rmse(
+    rows: pd.DataFrame, half: "pd.Series[float]", axes: Sequence[str], *, drawn: bool
+) -> str:
+    """Say how far RMSE and claim differ at most; `half`: of the intervals, on the log scale."""
+    off = np.log(rows["ratio"])
+    apart = off.abs() > half
+    known = half.notna()
+    score = (off.abs() / half.where(half > 0)).fillna(-1.0)
+    far = rows.loc[score.idxmax()]
+    chance = " (about 5 % would by chance if every posterior were right)" if drawn else ""
+    return (
+        f"RMSE and model SE differ by more than their 95 % Monte Carlo interval in "
+        f"{int(apart[known].sum())} of {count(int(known.sum()), 'case')}{chance}; the farthest "
+        f"apart are those of {shorten(far['parameter'], _LENGTH)}{place(far, axes)}: RMSE is "
+        f"{far['ratio']:.3g} times the model SE."
+    )
+
+
+def of_gamma(below: Sequence[str], n: Mapping[str, int], alpha: float) -> str:
+    """Say which lines end below the threshold, and how many would by chance."""
+    named = ", ".join(shorten(name, 40) for name in below[:5]) + (", …" if len(below) > 5 else "")
+    least, most = min(n.values()), max(n.values())
+    size = f"{most}" if least == most else f"{least} to {most}"
+    return (
+        f"With all {size} simulations {len(below)} of {count(len(n), 'line')} end below their "
+        f"threshold{f' ({named})' if below else ''}; if every posterior is right, "
+        f"{alpha * len(n):.3g} would on average, at most."
     )
 
 

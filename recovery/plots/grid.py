@@ -84,12 +84,18 @@ class Grid:
             )  # fmt: skip
         text = wrapped([inert(title), inert("; ".join(notes))])
         self.figure.suptitle(text, x=0.01, ha="left")
-        self.figure.draw_without_rendering()  # ticks are made while the style is set
+        self._lay_out()
         refitted = [fit(ax) for ax in self.panels for fit in (_fit_title, _fit_label)]
         if any(refitted):
-            self.figure.draw_without_rendering()
+            self._lay_out()
         self.figure.set_layout_engine(None)  # what is laid out stays, in every format
         return self.figure
+
+    def _lay_out(self) -> None:
+        """Find the places of all that is drawn; ticks are made by that, while the style is set."""
+        engine = self.figure.get_layout_engine()
+        assert engine is not None
+        engine.execute(self.figure)
 
     def _even_rows(self) -> None:
         for first in range(0, len(self.panels), self.columns):

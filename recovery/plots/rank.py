@@ -1,12 +1,14 @@
 """Whether the truth ranks as it should among the draws, where truths come from the prior."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from scipy.stats import binom
 
 from recovery.calibration import Counts, ecdf_band
-from recovery.plots.frames import Floats, by_cell, need, need_rows, of_mode, of_parameter
+from recovery.plots.frames import Floats, by_cell, evenly, need, need_rows, of_mode, of_parameter
 from recovery.plots.style import BAD, BAND, GOOD, GUIDE, QUIET, drawing
 from recovery.plots.text import count, shown
 from recovery.record import KEPT_DRAWS
@@ -82,8 +84,31 @@ def plot_rank_ecdf(
     return ax
 
 
-def draw_ecdfs(ax: Axes, parameter: str, ranks: list[Counts], n_draws: int, alpha: float) -> None:
-    """Draw what `plot_rank_ecdf` does, given the ranks of each cell."""
+def some(out: Sequence[bool], most: int | None) -> list[int]:
+    """Return which lines to draw, at most so many: first those that leave, evenly chosen."""
+    leaving = [i for i, beyond in enumerate(out) if beyond]
+    rest = [i for i, beyond in enumerate(out) if not beyond]
+    if most is None or len(out) <= most:
+        return [*rest, *leaving]
+    leaving = [leaving[i] for i in evenly(len(leaving), most)]
+    room = most - len(leaving)
+    return [*([rest[i] for i in evenly(len(rest), room)] if room else []), *leaving]
+
+
+def draw_ecdfs(
+    ax: Axes,
+    parameter: str,
+    ranks: list[Counts],
+    n_draws: int,
+    alpha: float,
+    *,
+    most: int | None = None,
+    every: int = 1,
+) -> None:
+    """Draw what `plot_rank_ecdf` does, given the ranks of each cell; perhaps not every line.
+
+    Every line is judged at every rank, and drawn at each `every`-th.
+    """
     at = np.arange(n_draws + 2) / (n_draws + 1)
     fewest, most = min(r.size for r in ranks), max(r.size for r in ranks)
     lower, upper = (
@@ -94,18 +119,19 @@ def draw_ecdfs(ax: Axes, parameter: str, ranks: list[Counts], n_draws: int, alph
     ax.fill_between(at, lower, upper, color=BAND, linewidth=0, zorder=0,
                     label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
     ax.axhline(0, color=GUIDE, linewidth=0.8, zorder=1)
-    out = 0
-    for cell in ranks:
-        leaves = leaves_band(cell, n_draws, alpha)
-        out += leaves
-        _line(ax, at, cell, n_draws, leaves, len(ranks))
+    out = [leaves_band(cell, n_draws, alpha) for cell in ranks]
+    drawn = some(out, most)
+    for i in drawn:
+        _line(ax, at, ranks[i], n_draws, out[i], len(ranks), every)
     ax.plot([], [], color=GOOD if len(ranks) == 1 else QUIET, label="inside its band")
     ax.plot([], [], color=BAD, linestyle="--", label="leaves its band")
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     ax.set_xlabel("rank (share of the draws)")
     ax.set_ylabel("ECDF difference")
-    verdict = f"{out} of {count(len(ranks), 'cell')} leave the band"
+    verdict = f"{sum(out)} of {count(len(ranks), 'cell')} leave the band"
+    if len(drawn) < len(ranks):
+        verdict += f"; {len(drawn)} drawn"
     ax.set_title(f"{shown(parameter)}\n{verdict}")
 
 
@@ -116,12 +142,14 @@ def _line(
     n_draws: int,
     leaves: bool,
     n_cells: int,
+    every: int,
 ) -> None:
     below = np.cumsum(np.bincount(ranks, minlength=n_draws + 1)) / ranks.size
     color = BAD if leaves else GOOD if n_cells == 1 else QUIET
     ax.plot(
-        at, np.concatenate([[0.0], below]) - at, color=color, linestyle="--" if leaves else "-",
-        linewidth=1.1, alpha=1.0 if leaves or n_cells <= 12 else 0.6, zorder=3 if leaves else 2,
+        at[::every], (np.concatenate([[0.0], below]) - at)[::every], color=color,
+        linestyle="--" if leaves else "-", linewidth=1.1,
+        alpha=1.0 if leaves or n_cells <= 12 else 0.6, zorder=3 if leaves else 2,
     )  # fmt: skip
 
 
@@ -138,18 +166,24 @@ def plot_rank_histogram(
     judgement use `plot_rank_ecdf`. Takes, returns and raises what that does.
     """
     ranks = np.concatenate(ranks_by_cell(estimates, parameter, n_draws))
+    with drawing(ax) as ax:
+        draw_histogram(ax, parameter, ranks, n_draws)
+    return ax
+
+
+def draw_histogram(ax: Axes, parameter: str, ranks: Counts, n_draws: int) -> tuple[int, int]:
+    """Draw what `plot_rank_histogram` does; return how many bars lie outside, and how many are."""
     bars = max(d for d in range(1, _MOST_BARS + 1) if (n_draws + 1) % d == 0)
     width = (n_draws + 1) // bars
     heights = np.bincount(ranks // width, minlength=bars)
     low, high = binom.interval(0.95, ranks.size, 1 / bars)
-    with drawing(ax) as ax:
-        ax.axhspan(low, high, color=BAND, linewidth=0, zorder=0, label="95 % range of one bar")
-        ax.axhline(ranks.size / bars, color=GUIDE, linewidth=0.8, linestyle="--", zorder=3,
-                   label="uniform")  # fmt: skip
-        ax.bar(np.arange(bars) * width - 0.5, heights, width=width, align="edge", color=GOOD,
-               edgecolor="white", linewidth=0.8, alpha=0.8, zorder=2)  # fmt: skip
-        ax.grid(visible=False, axis="x")
-        ax.set_xlabel("rank of the truth")
-        ax.set_ylabel("replicates")
-        ax.set_title(shown(parameter))
-    return ax
+    ax.axhspan(low, high, color=BAND, linewidth=0, zorder=0, label="95 % range of one bar")
+    ax.axhline(ranks.size / bars, color=GUIDE, linewidth=0.8, linestyle="--", zorder=3,
+               label="uniform")  # fmt: skip
+    ax.bar(np.arange(bars) * width - 0.5, heights, width=width, align="edge", color=GOOD,
+           edgecolor="white", linewidth=0.8, alpha=0.8, zorder=2)  # fmt: skip
+    ax.grid(visible=False, axis="x")
+    ax.set_xlabel("rank of the truth")
+    ax.set_ylabel("replicates")
+    ax.set_title(shown(parameter))
+    return int(((heights < low) | (heights > high)).sum()), bars

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from recovery.plots.frames import Floats, evenly, need, need_rows, of_mode, of_parameter
+from recovery.plots.series import draw_bars
 from recovery.plots.style import BAD, GOOD, GUIDE, drawing
 from recovery.plots.text import shown
 
@@ -116,7 +117,7 @@ def _against_truth(
             label="estimate = truth")  # fmt: skip
     for group, color, marker, label in _groups(hit):
         i = drawn[group[drawn]]
-        ax.vlines(true[i], lower[i], upper[i], color=color, linewidth=1, alpha=0.45, zorder=2)
+        draw_bars(ax, lower[i], upper[i], true[i], color, alpha=0.45, upright=True)
         ax.plot(true[i], mean[i], color=color, marker=marker, linestyle="", markersize=3.5,
                 zorder=3, label=label)  # fmt: skip
     if ax.get_xscale() == "linear":
@@ -133,7 +134,7 @@ def _around_one_truth(
     ax.axvline(true, color=GUIDE, linestyle="--", linewidth=1, zorder=4, label="truth")
     for group, color, marker, label in _groups(hit):
         i = drawn[group[drawn]]
-        ax.hlines(height[i], lower[i], upper[i], color=color, linewidth=1, alpha=0.6, zorder=2)
+        draw_bars(ax, lower[i], upper[i], height[i], color, alpha=0.6)
         ax.plot(mean[i], height[i], color=color, marker=marker, linestyle="", markersize=3,
                 zorder=3, label=label)  # fmt: skip
     ax.set_ylim(0, drawn.size + 1)

@@ -34,12 +34,12 @@ class LevelScale:
     kind: str
 
     @classmethod
-    def of(cls, column: Any, *, categories: bool = False) -> Self:
-        """Choose the scale for a column of levels."""
+    def of(cls, column: Any, *, categories: bool = False, log: bool = False) -> Self:
+        """Choose the scale for a column of levels; with `log` that of positive numbers is log."""
         levels = tuple(levels_of(column))
         if categories or len(levels) < 2 or not numeric(levels):
             return cls(levels, "categories")
-        spans = min(levels) > 0 and max(levels) / min(levels) >= LOG_FROM
+        spans = min(levels) > 0 and (log or max(levels) / min(levels) >= LOG_FROM)
         return cls(levels, "log" if spans else "linear")
 
     @property

@@ -23,10 +23,15 @@ def draw_series(
     x: str,
     hue: str | None,
     summary: Callable[[pd.DataFrame], Line],
+    *,
+    log: bool = False,
 ) -> tuple[float, float]:
-    """Draw a line with intervals per level of hue, and return the lowest and highest point."""
+    """Draw a line with intervals per level of hue, and return the lowest and highest point.
+
+    With `log` positive numbers on `x` have a log scale, however little they span.
+    """
     series = by_hue(frame, what, x, hue)
-    scale = LevelScale.of(frame[x])
+    scale = LevelScale.of(frame[x], log=log)
     reach: list[float] = []
     for i, ((_, label, rows), look) in enumerate(zip(series, looks(len(series)), strict=True)):
         levels, values, low, high = summary(rows)
@@ -50,3 +55,23 @@ def per_row(rows: pd.DataFrame, x: str, low: Floats, high: Floats) -> Line:
     """Return rows of measures as one line: a level, a value and an interval each."""
     levels = [levels_of(rows[x].iloc[i : i + 1])[0] for i in range(len(rows))]
     return levels, rows["estimate"].to_numpy(float), low, high
+
+
+def draw_bars(
+    ax: Axes,
+    low: Floats,
+    high: Floats,
+    at: Floats,
+    color: str,
+    *,
+    alpha: float = 1.0,
+    upright: bool = False,
+    linewidth: float = 1.0,
+    zorder: float = 2,
+    label: str | None = None,
+) -> None:
+    """Draw intervals as one broken line: a fraction of the file that so many lines take."""
+    ends = np.ravel([low, high, np.full(at.size, np.nan)], order="F")
+    places = np.repeat(at, 3)
+    ax.plot(*((places, ends) if upright else (ends, places)), color=color, linewidth=linewidth,
+            alpha=alpha, solid_capstyle="butt", zorder=zorder, label=label)  # fmt: skip

@@ -38,6 +38,7 @@ DPI: Final = 100
 TITLE_SIZE: Final = 11.0
 TEXT_SIZE: Final = 9.0
 TICK_SIZE: Final = 8.0
+_CHARACTERS = 95  # of a legend, in a line as wide as a figure of one Axes
 
 # Used only where they are installed, for names in scripts that DejaVu Sans does not have.
 _FALLBACKS = (
@@ -139,6 +140,9 @@ def drawing(ax: Axes | None, height: float = 4.0) -> Iterator[Axes]:
         figure = new_figure(7.0, height)
         ax = figure.add_subplot()
         yield ax
-        if ax.get_legend_handles_labels()[0]:
-            figure.legend(loc="outside lower center", ncols=4)
+        labels = ax.get_legend_handles_labels()[1]
+        if labels:
+            per_line = _CHARACTERS // (max(map(len, labels)) + 7)
+            ncols = max(1, min(4, per_line, len(labels)))
+            figure.legend(loc="outside lower center", ncols=ncols)
         figure.draw_without_rendering()  # ticks are made while the style is set

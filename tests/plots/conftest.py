@@ -25,6 +25,7 @@ class Frames:
     estimates: pd.DataFrame
     replicates: pd.DataFrame
     priors: pd.DataFrame
+    sessions: list[dict[str, Any]] = field(default_factory=list)
     _measures: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
@@ -36,7 +37,8 @@ class Frames:
     @property
     def fits_by_cell(self) -> pd.DataFrame:
         fits = self.replicates[self.replicates["status"] == "ok"]
-        numbers = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "wall_s", "ess_bulk_per_s")
+        worst = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "divergences")
+        numbers = (*worst, "wall_s", "ess_bulk_per_s")
         return by_cell(fits, *numbers)
 
     def measures(self) -> pd.DataFrame:
@@ -146,3 +148,10 @@ def _frames() -> Callable[..., Frames]:
 def twelve() -> Frames:
     """Twelve cells in each of two truth modes, two parameters."""
     return frames({"trials": [25, 50, 100, 200], "noise": [0.25, 0.5, 1.0]})
+
+
+@pytest.fixture(scope="session")
+def three() -> Frames:
+    """Three axes, one with the name of an argument, and a predicted quantity."""
+    levels = {"trials": [25, 50, 100], "noise": [0.25, 0.5], "x": ["u", "v"]}
+    return frames(levels, predicted=["predicted y[0]"], replicates=12)

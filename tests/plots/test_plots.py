@@ -26,8 +26,12 @@ from recovery.thresholds import THRESHOLDS
 
 
 def intervals(ax, orient="y"):
-    """Return the (low, high) ends of all bars that were drawn."""
+    """Return the (low, high) ends of all bars that were drawn, each alone or in a broken line."""
     column = 1 if orient == "y" else 0
+    broken = [one.get_xydata() for one in ax.get_lines() if np.isnan(one.get_xydata()).any()]
+    if broken:
+        ends = np.concatenate([one[:, column].reshape(-1, 3)[:, :2] for one in broken])
+        return sorted(map(tuple, ends))
     segments = [
         s for c in ax.collections if isinstance(c, LineCollection) for s in c.get_segments()
     ]
