@@ -25,8 +25,8 @@ class Frames:
     estimates: pd.DataFrame
     replicates: pd.DataFrame
     priors: pd.DataFrame
-    sessions: list[dict[str, Any]] = field(default_factory=list)
     _measures: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def estimates_by_cell(self) -> pd.DataFrame:
