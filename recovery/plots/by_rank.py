@@ -38,7 +38,8 @@ class Ranked:
     def __init__(self, estimates: pd.DataFrame, axes: Sequence[str]) -> None:
         rows = estimates[estimates["truth_mode"] == "prior"]
         found = [usable(*columns) for columns in zip(*(rows[c] for c in _RANKED), strict=True)]
-        self.rows = rows.assign(rank=arrays(found))[[rank.size > 0 for rank in found]]
+        some = np.array([rank.size > 0 for rank in found], dtype=bool)
+        self.rows = rows.assign(rank=arrays(found)).loc[some]
         self.names = [str(name) for name in self.rows["parameter"].unique()]
         self.labels = dict(zip(self.names, distinct(self.names), strict=True))
         self.shown = least_uniform(self.rows, self.names)
