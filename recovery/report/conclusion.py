@@ -38,7 +38,7 @@ def conclusion(view: View, tests: list[RankTest]) -> Conclusion:
     sentences = tuple(text for text in found if text)
     left = max(int(view.cells["n_planned"].sum()) - len(view.fits), 0)
     if left:
-        words = f"Preliminary: {words[0].lower()}{words[1:]}"
+        words = f"{words} (preliminary)"
     tone = max((text.tone for text in sentences), key=_ORDER.index)
     return Conclusion(words, sentences, tone)
 

@@ -23,7 +23,7 @@ def failures_section(view: View) -> Section:
     if not number_failed:
         text = Text(f"None of {count(total, 'replicate')} failed.")
         blocks: list[Block] = [text, *_again(view), *_quantities(view)]
-        return Section("failures", "Failures", tuple(blocks))
+        return Section("failures", "Failures", tuple(blocks), brief=tuple(_quantities(view)))
     failures = [view.results.columns.failures.get(place, (None,) * 3) for place in places.tolist()]
     frame = pd.DataFrame(failures, columns=["stage", "error", "traceback"])
     frame["key"] = view.results.keys(places)
@@ -67,7 +67,12 @@ def failures_section(view: View) -> Section:
             Text(f"Tracebacks of the other {len(codes) - _CODES_SHOWN} are in the store.")
         )
     blocks += [*_bounds(view), *_quantities(view)]
-    return Section("failures", "Failures", tuple(blocks), brief=(said, *_paused(view), table))
+    return Section(
+        "failures",
+        "Failures",
+        tuple(blocks),
+        brief=(said, *_paused(view), table, *_quantities(view)),
+    )
 
 
 def paused(view: View) -> dict[int, str]:

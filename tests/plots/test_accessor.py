@@ -1,6 +1,7 @@
 """What results.plot promises: the right frame, sensible choices, and errors that say what to do."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from recovery import plots
 from recovery.errors import LevelError, NothingMeasured
 from recovery.plots.accessor import _ARGUMENTS, Plots
 
-NAMES = [name for name in plots.__all__ if name.startswith("plot_")]
+NAMES = [name for name in plots.__all__ if name.startswith("plot_") and name != "plot_model"]
 ONE_MODE = {"r_hat", "ess", "divergences", "wall_time", "ess_per_second"}
 
 
@@ -24,6 +25,14 @@ def test_every_plot_is_a_method_that_draws(three, name):
         if _takes_truth(name)
         else (method(at={"x": "u"}, ax=ax) is ax)
     )
+
+
+def test_the_model_is_drawn_from_the_last_session_that_knows_it(three):
+    with pytest.raises(NothingMeasured, match="no session of this run knows its model"):
+        Plots(three).model()
+    one = {"mu": {"role": "free", "distribution": "Normal(0, 1)", "dims": [], "parents": []}}
+    known = replace(three, sessions=[{"model": one}, {}])
+    assert [text.get_text() for text in Plots(known).model().texts] == ["mu\nNormal(0, 1)"]
 
 
 def _takes_truth(name):

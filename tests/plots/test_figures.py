@@ -194,7 +194,7 @@ def test_ranks_of_constant_and_of_not_finite_estimates_are_not_drawn(frames):
 
 def test_every_figure_has_one_of_the_known_names(frames, drawn):
     predicted = {"coverage-predicted-fixed", "coverage-predicted-prior"}
-    assert set(SLUGS) == {*ALL, *predicted}
+    assert set(SLUGS) == {*ALL, *predicted, "model"}
 
 
 @pytest.mark.parametrize("mode", ["fixed", "prior"])

@@ -35,7 +35,7 @@ def test_the_headline_counts_what_was_done_and_what_is_left(make):
     assert "12 are still to be run, so every number here is preliminary." in said(report)
     tile = next(tile for tile in report.tiles if tile.label == "Complete fits")
     assert (tile.value, tile.tone) == ("16 of 32", "bad")
-    assert report.conclusion.words.startswith("Preliminary: ")
+    assert report.conclusion.words.endswith(" (preliminary)")
 
 
 def test_the_lowest_coverage_in_the_headline_is_the_least_in_the_table(make):
