@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from recovery.plots.grid import Made, described
 from recovery.plots.style import (
@@ -77,13 +78,10 @@ def plot_model(portrait: Portrait, *, ax: Axes | None = None) -> Axes:
     with drawing(ax, height=1.2 * len(_rows(portrait)) + 0.6) as ax:
         boxes = _places(portrait)
         drawn = {name: _draw(ax, box, str(portrait[name]["role"])) for name, box in boxes.items()}
-        for name, each in portrait.items():
-            for parent in each["parents"]:
-                if parent in boxes:
-                    _arrow(ax, drawn[parent], drawn[name])
         ax.set_xlim(-0.02, 1.02)
         ax.set_ylim(max(box.y for box in boxes.values()) + 0.6, -0.6)
         ax.set_axis_off()
+        _arrows(ax, portrait, drawn)
     return ax
 
 
@@ -95,10 +93,9 @@ def model(sessions: Sequence[Mapping[str, Any]]) -> Made | None:
     portrait: Portrait = known[-1]
     with styled():
         figure = new_figure(WIDTH, 1.15 * len(_rows(portrait)) + 0.7)
-        plot_model(portrait, ax=figure.add_subplot())
         title = "The model that is fitted: each variable, and what it depends on"
         figure.suptitle(title, x=0.01, ha="left")
-        figure.draw_without_rendering()
+        plot_model(portrait, ax=figure.add_subplot())
         figure.set_layout_engine(None)
     roles = [str(each["role"]) for each in portrait.values()]
     parts = [f"{roles.count(role)} {what}" for role, what in _ROLES.items() if role in roles]
@@ -156,10 +153,36 @@ def _draw(ax: Axes, box: _Box, role: str) -> Text:
     )  # fmt: skip
 
 
-def _arrow(ax: Axes, above: Text, below: Text) -> None:
-    ax.annotate(
-        "", below.get_position(), above.get_position(), zorder=1,
-        arrowprops={"arrowstyle": "-|>", "color": GUIDE, "linewidth": 1, "shrinkA": 0,
-                    "shrinkB": 1, "patchA": above.get_bbox_patch(),
-                    "patchB": below.get_bbox_patch()},
-    )  # fmt: skip
+def _arrows(ax: Axes, portrait: Portrait, drawn: Mapping[str, Text]) -> None:
+    """Draw an arrow from the edge of each box to the edge of every one that depends on it.
+
+    A box has the size of its text, which is known once it is drawn.
+    """
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    to_data = ax.transData.inverted()
+    extents = {}
+    for name, text in drawn.items():
+        patch = text.get_bbox_patch()
+        assert patch is not None
+        extents[name] = patch.get_window_extent().transformed(to_data)
+    for name, each in portrait.items():
+        for parent in each["parents"]:
+            if parent in drawn and parent != name:
+                start = _edge(extents[parent], extents[name])
+                end = _edge(extents[name], extents[parent])
+                ax.annotate(
+                    "", end, start, zorder=1,
+                    arrowprops={"arrowstyle": "-|>", "color": GUIDE, "linewidth": 1,
+                                "shrinkA": 0, "shrinkB": 2},
+                )  # fmt: skip
+
+
+def _edge(box: Bbox, other: Bbox) -> tuple[float, float]:
+    """Return where the line from the middle of a box to that of another leaves it."""
+    x, y = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+    dx, dy = (other.x0 + other.x1) / 2 - x, (other.y0 + other.y1) / 2 - y
+    shares = [abs(size / 2 / d) for size, d in ((box.width, dx), (box.height, dy)) if d]
+    share = min(shares, default=0.0)
+    return x + share * dx, y + share * dy
