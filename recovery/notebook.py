@@ -28,19 +28,19 @@ def page(results: "Results") -> str:
 
     Names are text in it, whatever they are, and of many rows the first are shown.
     """
-    rows, total = _rows(results)
+    heads, rows, total = _rows(results)
     parts = [
         f"<p><b>{_text(_scenario(results))}</b>, {_text(results.folder)}<br>",
         f"{_text(_counts(results))}</p>",
     ]
     if rows:
-        head = "".join(f'<th scope="col">{_text(name)}</th>' for name in rows[0])
+        head = "".join(f'<th scope="col">{_text(name)}</th>' for name in heads)
         parts += [
             "<table>",
             "<caption>Each ± is one Monte Carlo standard error, n the fits of a row.</caption>",
             f"<thead><tr>{head}</tr></thead>",
             "<tbody>",
-            *("<tr>" + "".join(f"<td>{_text(v)}</td>" for v in r.values()) + "</tr>" for r in rows),
+            *("<tr>" + "".join(f"<td>{_text(v)}</td>" for v in row) + "</tr>" for row in rows),
             "</tbody>",
             "</table>",
         ]
@@ -49,24 +49,28 @@ def page(results: "Results") -> str:
     return "\n".join(["<div>", *parts, f"<p>See also {_FRAMES}.</p>", "</div>"])
 
 
-def _rows(results: "Results") -> tuple[list[dict[str, str]], int]:
-    """Return the first rows of the table, by column, and how many there are in all."""
+def _rows(results: "Results") -> tuple[list[str], list[list[str]], int]:
+    """Return heads and first rows of the table, and how many rows there are in all."""
     axes, cells = results.axes, results.cells
     swept = [axis for axis in axes if cells[axis].nunique(dropna=False) > 1]
     fitted = {name for (_, name), group in results.columns.groups.items() if group.kind in FITTED}
     table = results.measures()
     table = table[table["measure"].isin(_SHOWN) & table["parameter"].isin(fitted)]
     total = int((table["measure"] == _SHOWN[0]).sum())
-    # The measures of one parameter and cell follow one another.
-    found: dict[tuple[object, ...], dict[str, str]] = {}
-    for record in table.head(MOST_ROWS * len(_SHOWN)).to_dict("records"):
-        key = tuple(str(record[name]) for name in (*axes, "truth", "parameter"))
-        names = {"parameter": key[-1]} | {axis: str(record[axis]) for axis in swept}
-        row = found.setdefault(key, names | {"truth": key[-2]})
-        row[record["measure"]] = _number(record["estimate"], record["mcse"])
-        row["n"] = str(record["n"])
-    columns = ("parameter", *swept, "truth", *_SHOWN, "n")
-    return [{name: row.get(name, "n/a") for name in columns} for row in found.values()], total
+    # By place, for an axis may have the name of a measure; those of one row follow one another.
+    places = [axes.index(axis) for axis in swept]
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    counts: dict[tuple[str, ...], str] = {}
+    for values in table.head(MOST_ROWS * len(_SHOWN)).itertuples(index=False, name=None):
+        *levels, truth, parameter, measure, estimate, mcse, n, _ = values
+        key = (str(parameter), *(str(levels[place]) for place in places), str(truth))
+        found.setdefault(key, {})[str(measure)] = _number(float(estimate), float(mcse))
+        counts[key] = str(n)
+    rows = [
+        [*key, *(cells.get(name, "n/a") for name in _SHOWN), counts[key]]
+        for key, cells in found.items()
+    ]
+    return ["parameter", *swept, "truth", *_SHOWN, "n"], rows, total
 
 
 def _scenario(results: "Results") -> str:

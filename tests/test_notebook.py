@@ -1,7 +1,9 @@
 """What a notebook shows of results, and what pandas, xarray and ArviZ make of them."""
 
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from recovery import Results
+from recovery import Problem, Results, Sweep, scenario, testing
 from recovery.arrays import arrays
 from recovery.errors import SettingsError
 from recovery.notebook import MOST_ROWS, line, page
@@ -179,3 +181,14 @@ def test_arviz_opens_the_estimates(results: Results) -> None:
     )
     assert float(table.loc[row, "mean"]) == pytest.approx(estimates["mean"].mean())
     az.plot_forest(draws[["mean"]].sel(truth_mode="fixed", trials=10, noise=0.5))
+
+
+def test_an_axis_named_as_a_measure_keeps_its_levels(tmp_path: Path) -> None:
+    @scenario
+    def named(bias: int = 7) -> Problem:
+        return testing.line.function(bias)
+
+    sweep = Sweep(named, {"bias": [7, 9]}, sampler=testing.ExactSampler(), draws=100, replicates=5)
+    results = sweep.run(tmp_path, workers=1, progress=False, report=False)
+    cells = re.findall(r"<tr><td>[^<]*</td><td>([^<]*)</td>", results._repr_html_())
+    assert set(cells) == {"7", "9"}

@@ -1,8 +1,10 @@
 """Figures asked of results by name: ``results.plot.coverage()``."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -59,7 +61,8 @@ class Plots:
     - ``parameter`` is by default the first one;
     - ``x`` is by default the swept axis of numbers with the most levels, ``hue`` the next swept
       axis; ``hue=None`` draws one line;
-    - ``truth`` is ``"fixed"`` or ``"prior"``, needed where a run has both;
+    - ``truth`` is ``"fixed"`` or ``"prior"``, needed where a run has both; diagnostics and costs
+      show both together without it;
     - any other name is an axis, held at one level: ``results.plot.coverage(noise=0.5)``. Where an
       axis has the name of an argument, use ``at={"x": 0.5}``;
     - ``ax`` is by default a new one; ``ax.figure.savefig("coverage.png")`` saves it.
@@ -88,7 +91,7 @@ class Plots:
 
     def predictive_coverage(self, parameter: str | None = None, **options: Any) -> Axes:
         """Draw coverage of predicted quantities; see `plot_predictive_coverage`."""
-        rows, rest = self._measures(options)
+        rows, rest = self._measures(options, plot_predictive_coverage)
         x, hue = self._axes(rows, rest)
         if parameter is None and x != "parameter" and "hue" not in options:
             hue = None  # a line per quantity
@@ -104,7 +107,7 @@ class Plots:
 
     def heat(self, parameter: str | None = None, **options: Any) -> Axes:
         """Draw a measure over two axes, `x` and `y`; see `plot_heat`."""
-        rows, rest = self._measures(options)
+        rows, rest = self._measures(options, plot_heat)
         view = View.of(rows, self._results.axes)
         two = [a for a in (view.x, view.hue) if a is not None]
         x = rest.pop("x", None) or next((a for a in two if a != rest.get("y")), None)
@@ -118,7 +121,7 @@ class Plots:
 
     def nested_loop(self, parameter: str | Sequence[str] | None = None, **options: Any) -> Axes:
         """Draw a measure in all cells, in the order of nested loops; see `plot_nested_loop`."""
-        rows, rest = self._measures(options)
+        rows, rest = self._measures(options, plot_nested_loop)
         return plot_nested_loop(rows, parameter or self._first(rows), **rest)
 
     def recovery(self, parameter: str | None = None, **options: Any) -> Axes:
@@ -131,7 +134,7 @@ class Plots:
 
     def contraction(self, parameter: str | None = None, **options: Any) -> Axes:
         """Draw z-scores against contraction, by default of all parameters; see its function."""
-        rows, rest = self._held(self._results.estimates, options)
+        rows, rest = self._held(self._results.estimates, options, plot_contraction)
         return plot_contraction(rows, self._results.priors, parameter, **rest)
 
     def rank_ecdf(self, parameter: str | None = None, **options: Any) -> Axes:
@@ -144,7 +147,7 @@ class Plots:
 
     def gamma(self, parameter: str | None = None, **options: Any) -> Axes:
         """Draw evidence on calibration as it grows, by default of all; see `plot_gamma`."""
-        rows, rest = self._held(self._results.estimates, options)
+        rows, rest = self._held(self._results.estimates, options, plot_gamma)
         return plot_gamma(rows, parameter, **rest)
 
     def r_hat(self, **options: Any) -> Axes:
@@ -177,7 +180,7 @@ class Plots:
     # --- which frame, and which of it ----------------------------------------------------------
 
     def _of_cells(self, draw: Any, parameter: str | None, options: Mapping[str, Any]) -> Axes:
-        rows, rest = self._measures(options)
+        rows, rest = self._measures(options, draw)
         x, hue = self._axes(rows, rest)
         if x != "parameter":
             parameter = parameter or self._first(rows)
@@ -187,30 +190,42 @@ class Plots:
         return axes
 
     def _of_estimates(self, draw: Any, parameter: str | None, options: Mapping[str, Any]) -> Axes:
-        rows, rest = self._held(self._results.estimates, options)
+        rows, rest = self._held(self._results.estimates, options, draw)
         axes: Axes = draw(rows, parameter or self._first(rows), **rest)
         return axes
 
     def _of_fits(self, draw: Any, options: Mapping[str, Any]) -> Axes:
-        rows, rest = self._held(self._results.replicates, options)
+        rows, rest = self._held(self._results.replicates, options, draw)
         if "truth" in rest:
             rows = of_mode(rows, "replicates", "truth_mode", rest.pop("truth"))
         x, hue = self._axes(rows, rest)
         axes: Axes = draw(rows, "truth_mode" if x == "parameter" else x, hue=hue, **rest)
         return axes
 
-    def _measures(self, options: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    def _measures(
+        self, options: Mapping[str, Any], draw: Any
+    ) -> tuple[pd.DataFrame, dict[str, Any]]:
         prob = options.get("ci_prob")
         frame = self._results.measures() if prob is None else self._results.measures([prob])
-        return self._held(frame, options)
+        return self._held(frame, options, draw)
 
     def _held(
-        self, frame: pd.DataFrame, options: Mapping[str, Any]
+        self, frame: pd.DataFrame, options: Mapping[str, Any], draw: Any
     ) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Return the rows at the levels held, and what else was asked for."""
-        rest = dict(options)
-        held = dict(rest.pop("at", None) or {})
-        held |= {name: rest.pop(name) for name in list(rest) if name not in _ARGUMENTS}
+        rest, takes = dict(options), taken(draw)
+        at = rest.pop("at", None) or {}
+        if not isinstance(at, Mapping):
+            raise LevelError(f"results.plot: at={at!r} is no mapping; give at={{axis: level}}")
+        held = dict(at) | {name: rest.pop(name) for name in list(rest) if name not in takes}
+        for name in ("x", "y", "hue"):
+            chosen, known = rest.get(name), (*self._results.axes, *_COLUMNS)
+            if chosen is not None and chosen not in known:
+                raise LevelError(
+                    f"results.plot: {name}={chosen!r} is no axis; there are: {', '.join(known)}"
+                )
+        if rest.get("most", 1) < 1:
+            raise ValueError(f"results.plot: most={rest['most']!r} draws nothing; give 1 or more")
         if frame.empty:
             raise NothingMeasured(
                 "results.plot: no fit is complete, so there is nothing to draw; "
@@ -220,8 +235,11 @@ class Plots:
             if axis not in self._results.axes:
                 raise LevelError(
                     f"results.plot: {axis!r} is no argument and no axis; the axes are: "
-                    f"{', '.join(self._results.axes) or 'none'}"
+                    f"{', '.join(self._results.axes) or 'none'}; arguments are: "
+                    f"{', '.join(sorted(takes))}"
                 )
+            if not (level is None or isinstance(level, str | int | float | np.generic)):
+                raise LevelError(f"results.plot: {axis}={level!r} is no level; give one of them")
             column = frame[str(axis)]
             rows = frame[is_level(column, level)]
             if rows.empty:
@@ -256,8 +274,16 @@ class Plots:
         return ", ".join(swept(rows, self._results.axes)) or "none"
 
 
-_ARGUMENTS = frozenset(
-    "x y hue ci_prob measure truth relative ax kind most scale n_draws n_levels alpha sizes "
-    "axes".split()
-)
-"""Names that are passed on; any other is an axis."""
+_COLUMNS = ("parameter", "truth", "truth_mode")
+"""What may stand in the place of an axis."""
+_FRAMES = frozenset({"measures", "estimates", "replicates", "priors", "parameter"})
+
+
+def taken(draw: Any) -> set[str]:
+    """Return what a method takes beside a parameter and `at`: the arguments of its function."""
+    given = {"truth"} if draw in _OF_FITS else set()
+    return (set(inspect.signature(draw).parameters) - _FRAMES) | given
+
+
+_OF_FITS = frozenset({plot_r_hat, plot_ess, plot_divergences, plot_wall_time, plot_ess_per_second})
+"""Those that show both truth modes together, unless one is asked for."""

@@ -15,10 +15,7 @@ from recovery.plots.frames import Flags, Floats, among, known, levels_of
 from recovery.plots.grid import Grid, Made, described
 from recovery.plots.view import TRUTH, View, swept
 
-CI_PROB = 0.9
-ALPHA = 0.05
 _MOST_COLOURS = 12  # levels of hue told apart where every cell is shown
-_RANKED: Final = ("rank", "truth", "mean", "sd")
 _MOST_DOTS = 800  # in a figure, from which a file gets slow to load
 _DRAWN: Final[dict[str, Callable[..., None]]] = {
     "r_hat_max": draw_r_hat,

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from recovery.calibration import Counts
 from recovery.plots import findings
-from recovery.plots.by_rank import ALPHA, MOST_POINTS, usable
+from recovery.plots.by_rank import ALPHA, MOST_POINTS, RANKED, usable
 from recovery.plots.frames import Floats, levels_of
 from recovery.plots.grid import Grid, Made, described, name_panel
 from recovery.plots.levels import LEVELS, draw_levels, fold, labels_of, leaves
@@ -32,9 +32,7 @@ def levels(part: Part) -> Made | None:
     labels: dict[str, list[str]] = {}
     for name in part.names:
         rows = part.estimates[part.estimates["parameter"] == name]
-        ranks = [
-            usable(*found) for found in zip(*(rows[c] for c in ("rank", *_ZIPPED[:3])), strict=True)
-        ]
+        ranks = [usable(*found) for found in zip(*(rows[c] for c in RANKED), strict=True)]
         # The middle of a rank's cell: folded, no cell is halved.
         folded = [fold((rank + 0.5) / (KEPT_DRAWS + 1)) for rank in ranks if rank.size]
         if folded:
@@ -92,7 +90,10 @@ def zips(part: Part) -> Made | None:
     limits = left_out(part.names, list(chosen))
     cells = part.estimates.groupby("parameter").size().max()
     if cells > 1:
-        limits.append(f"of {cells} cells the one whose coverage chance explains least")
+        limits.append(
+            f"of {cells} cells the one whose coverage chance explains least, so its band, which is "
+            "that of one cell, often lies off 90 %"
+        )
     finding = findings.of_zip({n: (row, v) for n, (row, v) in chosen.items()}, part.swept)
     text = described(title, limits, finding)
     return f"zip-{part.mode}", grid.finish(title, limits), text
@@ -132,6 +133,6 @@ def rmse(part: Part) -> Made | None:
     if view.x is not None:
         notes.append("in the units of each parameter")
     half = pd.Series(half_width(rows, relative=True), index=rows.index)
-    finding = findings.of_rmse(rows, half, part.swept, drawn=part.mode == "prior")
+    finding = findings.of_rmse(rows, half, part.swept)
     text = described(title + view.against, limits, finding)
     return f"rmse-{part.mode}", grid.finish(title, notes), text

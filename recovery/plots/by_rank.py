@@ -15,13 +15,14 @@ from recovery.plots.grid import Grid, Made, described, name_panel
 from recovery.plots.rank import draw_ecdfs, draw_histogram, leaves_band
 from recovery.plots.text import count, distinct, level_text, shorten
 from recovery.plots.view import MOST_PARAMETERS, swept
-from recovery.record import KEPT_DRAWS
+from recovery.record import KEPT_DRAWS, QUANTITY
 
 ALPHA = 0.05
 MOST_POINTS: Final = 6000
 """Points of all lines of a figure, from which a file gets slow to load."""
 _TRUTH = "truth drawn from the prior"
-_RANKED: Final = ("rank", "truth", "mean", "sd")
+RANKED: Final = ("kind", "rank", "truth", "mean", "sd")
+"""Columns that say which ranks are usable."""
 
 
 class Ranked:
@@ -37,7 +38,7 @@ class Ranked:
 
     def __init__(self, estimates: pd.DataFrame, axes: Sequence[str]) -> None:
         rows = estimates[estimates["truth_mode"] == "prior"]
-        found = [usable(*columns) for columns in zip(*(rows[c] for c in _RANKED), strict=True)]
+        found = [usable(*columns) for columns in zip(*(rows[c] for c in RANKED), strict=True)]
         some = np.array([rank.size > 0 for rank in found], dtype=bool)
         self.rows = rows.assign(rank=arrays(found)).loc[some]
         self.names = [str(name) for name in self.rows["parameter"].unique()]
@@ -71,10 +72,14 @@ class Ranked:
         return found
 
 
-def usable(rank: Floats, truth: Floats, mean: Floats, sd: Floats) -> Counts:
-    """Return the ranks, none of a known constant; see `recovery.rank_tests.usable_ranks`."""
+def usable(kind: str, rank: Floats, truth: Floats, mean: Floats, sd: Floats) -> Counts:
+    """Return the ranks, none of a known constant; see `recovery.rank_tests.usable_ranks`.
+
+    A quantity may be infinite, where draws are impossible given the data.
+    """
     constant = ((sd == 0) & (mean == truth)).all()
-    finite = np.isfinite(rank) & ~np.isnan(mean) & ~constant
+    known = ~np.isnan(mean) if kind == QUANTITY else np.isfinite(mean) & np.isfinite(sd)
+    finite = np.isfinite(rank) & known & ~constant
     return np.asarray(rank[finite], dtype=np.int64)
 
 
@@ -130,9 +135,11 @@ def histograms(ranked: Ranked) -> Made | None:
         *ranked.pooled,
         "grey: the 95 % range of each single bar, so about one of 20 leaves it",
     ]
+    chosen = len(ranked.shown) < len(ranked.names)
+    chance = "these are the least uniform of all" if chosen else "about 5 % would by chance"
     finding = (
-        f"{beyond} of {count(bars, 'bar')} lie outside the 95 % range of a single bar; about 5 % "
-        "would by chance. Low ends and a high middle mean posteriors too wide, high ends too "
+        f"{beyond} of {count(bars, 'bar')} lie outside the 95 % range of a single bar; {chance}. "
+        "Low ends and a high middle mean posteriors too wide, high ends too "
         "narrow, a slope a bias."
     )
     text = described(title, ranked.pooled, finding)
@@ -150,6 +157,8 @@ def gammas(ranked: Ranked) -> Made | None:
     looks = "many sizes are many looks: right posteriors dip below 0 at some size far more often "
     looks += "than one in 20, so judge by the right end"
     notes = [*ranked.pooled, "all cells together", looks]
-    finding = findings.of_gamma(below, {name: ranks.size for name, ranks in lines.items()}, ALPHA)
+    chosen = len(ranked.shown) < len(ranked.names)
+    sizes = {name: ranks.size for name, ranks in lines.items()}
+    finding = findings.of_gamma(below, sizes, ALPHA, chosen=chosen)
     text = described(title, [*ranked.pooled, looks], finding)
     return "gamma", grid.finish(title, notes), text

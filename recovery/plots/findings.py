@@ -27,8 +27,13 @@ def place(row: "pd.Series[float]", axes: Sequence[str]) -> str:
     return f" at {levels}" if levels else ""
 
 
-def of_coverage(rows: pd.DataFrame, ci_prob: float, axes: Sequence[str]) -> str:
-    """Say how many coverages agree with their level, and which is the farthest from it."""
+def of_coverage(
+    rows: pd.DataFrame, ci_prob: float, axes: Sequence[str], *, chosen: bool = False
+) -> str:
+    """Say how many coverages agree with their level, and which is the farthest from it.
+
+    Of those that are `chosen` for being far off, chance is not told: it had more tries.
+    """
     holds = 0
     for estimate, n in zip(rows["estimate"], rows["n"], strict=True):
         low, high = binomial_interval(estimate, int(n))
@@ -36,7 +41,8 @@ def of_coverage(rows: pd.DataFrame, ci_prob: float, axes: Sequence[str]) -> str:
     far = rows.iloc[int(np.argmax(distance_from_nominal(rows, ci_prob)))]
     # At a fixed truth coverage need not be nominal, so no share is expected there.
     drawn = (rows["truth"] == "prior").all()
-    chance = " (about 5 % fall outside by chance where coverage is nominal)" if drawn else ""
+    chance = " (about 5 % fall outside by chance where coverage is nominal)"
+    chance = chance if drawn and not chosen else ""
     return (
         f"The 95 % Monte Carlo interval holds {ci_prob:g} for {holds} of {len(rows)} coverages of "
         f"{count(rows['parameter'].nunique(), 'parameter')}{chance}; the farthest from it in "
@@ -131,33 +137,41 @@ def of_zip(cells: "Mapping[str, tuple[pd.Series[Any], Floats]]", axes: Sequence[
     )
 
 
-def of_rmse(
-    rows: pd.DataFrame, half: "pd.Series[float]", axes: Sequence[str], *, drawn: bool
-) -> str:
+def of_rmse(rows: pd.DataFrame, half: "pd.Series[float]", axes: Sequence[str]) -> str:
     """Say how far RMSE and claim differ at most; `half`: of the intervals, on the log scale."""
-    off = np.log(rows["ratio"])
+    ratio = rows["estimate"] / rows["estimate_claimed"]
+    off = pd.Series(np.log(ratio.to_numpy(float)), index=rows.index)
     apart = off.abs() > half
     known = half.notna()
     score = (off.abs() / half.where(half > 0)).fillna(-1.0)
-    far = rows.loc[score.idxmax()]
-    chance = " (about 5 % would by chance if every posterior were right)" if drawn else ""
+    at = int(np.argmax(score.to_numpy(float)))
+    far = rows.iloc[at]
     return (
         f"RMSE and model SE differ by more than their 95 % Monte Carlo interval in "
-        f"{int(apart[known].sum())} of {count(int(known.sum()), 'case')}{chance}; the farthest "
+        f"{int(apart[known].sum())} of {count(int(known.sum()), 'case')}; the farthest "
         f"apart are those of {shorten(far['parameter'], _LENGTH)}{place(far, axes)}: RMSE is "
-        f"{far['ratio']:.3g} times the model SE."
+        f"{ratio.iloc[at]:.3g} times the model SE."
     )
 
 
-def of_gamma(below: Sequence[str], n: Mapping[str, int], alpha: float) -> str:
-    """Say which lines end below the threshold, and how many would by chance."""
+def of_gamma(
+    below: Sequence[str], n: Mapping[str, int], alpha: float, *, chosen: bool = False
+) -> str:
+    """Say which lines end below the threshold, and how many would by chance.
+
+    Of lines that are `chosen` for being the least uniform, chance is not told.
+    """
     named = ", ".join(shorten(name, 40) for name in below[:5]) + (", …" if len(below) > 5 else "")
     least, most = min(n.values()), max(n.values())
     size = f"{most}" if least == most else f"{least} to {most}"
     return (
         f"With all {size} simulations {len(below)} of {count(len(n), 'line')} end below their "
-        f"threshold{f' ({named})' if below else ''}; if every posterior is right, "
-        f"{alpha * len(n):.3g} would on average, at most."
+        f"threshold{f' ({named})' if below else ''}"
+        + (
+            "; these are the least uniform of all."
+            if chosen
+            else f"; if every posterior is right, {alpha * len(n):.3g} would on average, at most."
+        )
     )
 
 

@@ -24,12 +24,16 @@ from recovery.plots.frames import (
     of_parameter,
 )
 from recovery.plots.scale import LevelScale
-from recovery.plots.style import BAD, BAND, GOOD, TICK_SIZE, drawing
+from recovery.plots.style import BAD, BAND, TICK_SIZE, drawing
 from recovery.plots.text import distinct, inert, level_text, shown
 from recovery.shares import binomial_interval
 
-DIVERGING: Final = LinearSegmentedColormap.from_list("below_above", [BAD, "#F7F7F7", GOOD])
-SEQUENTIAL: Final = LinearSegmentedColormap.from_list("low_high", ["#F7FBFF", GOOD, "#08264A"])
+_BLUE: Final = "#0073B1"  # GOOD but for a trifle: a page in the dark has another colour for GOOD
+DARK_INK: Final = "#010101"
+LIGHT_INK: Final = "#FEFEFE"
+DIVERGING: Final = LinearSegmentedColormap.from_list("below_above", [BAD, "#F7F7F7", _BLUE])
+SEQUENTIAL: Final = LinearSegmentedColormap.from_list("low_high", ["#F7FBFF", _BLUE, "#08264A"])
+_FEWEST = 10  # fits from which a coverage is told apart from its level
 _LEAST_DEVIATION = 0.05  # of the colours about an ideal value, so that noise stays pale
 
 
@@ -123,18 +127,21 @@ class Colours:
 
     def stands_out(self, value: float, n: int) -> bool:
         """Say whether the Monte Carlo interval of a coverage does not hold its level."""
-        if self.nominal is None or not 0 <= value <= 1:
+        if self.nominal is None or not 0 <= value <= 1 or n < _FEWEST:
             return False
         low, high = binomial_interval(value, n)
         return not low <= self.nominal <= high
 
     def ink(self, value: float) -> str:
-        """Return black or white, whichever is read better on the colour of a value."""
+        """Return dark or light, whichever is read better on the colour of a value.
+
+        Neither is black or white, which a page in the dark exchanges: a tile stays as it is.
+        """
         red, green, blue, _ = self.cmap(self.norm(value))
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
                   for c in (red, green, blue)]  # fmt: skip
         luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-        return "black" if luminance > 0.179 else "white"
+        return DARK_INK if luminance > 0.179 else LIGHT_INK
 
     def bar(self, figure: Figure | SubFigure, panels: Sequence[Axes]) -> None:
         """Put a colour bar beside panels."""
@@ -144,7 +151,7 @@ class Colours:
         bar.ax.grid(visible=False)
         bar.outline.set_visible(False)
         if self.nominal is not None:
-            bar.ax.axhline(self.nominal, color="black", linewidth=0.8)
+            bar.ax.axhline(self.nominal, color=DARK_INK, linewidth=0.8)
         bar.set_label(measure_label(self.measure))
 
 

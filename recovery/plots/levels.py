@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from recovery.calibration import Counts, ecdf_band
 from recovery.plots.frames import Floats, by_cell, need, need_rows, of_mode, of_parameter
-from recovery.plots.rank import some
+from recovery.plots.rank import of_band, some
 from recovery.plots.style import BAD, BAND, GOOD, GUIDE, QUIET, drawing, looks
 from recovery.plots.text import count, level_text, shown
 
@@ -134,12 +134,12 @@ def draw_levels(
     ax.axhline(0, color=GUIDE, linewidth=0.8, zorder=1)
     title = count(len(cells), "cell")
     if band:
-        fewest, most = min(c.size for c in cells), max(c.size for c in cells)
+        fewest, largest = min(c.size for c in cells), max(c.size for c in cells)
         lower, upper = (
             np.concatenate([[0], end, [fewest]]) / fewest - at
             for end in ecdf_band(fewest, n_levels, alpha)
         )
-        size = f"n = {fewest}" if fewest == most else f"n = {fewest}, the fewest"
+        size = f"n = {fewest}" if fewest == largest else f"n = {fewest}, the fewest"
         ax.fill_between(at, lower, upper, color=BAND, linewidth=0, zorder=0,
                         label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
     out = [band and leaves(cell, n_levels, alpha) for cell in cells]
@@ -160,7 +160,7 @@ def draw_levels(
         if not colours:
             ax.plot([], [], color=inside, label="inside its band")
         ax.plot([], [], color=GUIDE if colours else BAD, linestyle="--", label="leaves its band")
-        title = f"{sum(out)} of {title} leave the band"
+        title = of_band(sum(out), len(cells))
     if len(drawn) < len(cells):
         title += f"; {len(drawn)} drawn"
     ax.set_xlim(0, 1)

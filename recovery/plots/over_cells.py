@@ -52,7 +52,7 @@ def heat(part: Part) -> Made | None:
     if part.mode == "fixed":
         limits.append(_CAVEAT)
     notes = [*limits, "bold: the 95 % Monte Carlo interval does not hold the level"]
-    finding = findings.of_coverage(rows, CI_PROB, part.swept)
+    finding = findings.of_coverage(rows, CI_PROB, part.swept, chosen=len(names) < len(part.names))
     text = described(f"{title}, {x} and {y}", limits, finding)
     return f"heat-coverage-{part.mode}", grid.finish(title, notes, share="y"), text
 
@@ -71,6 +71,6 @@ def nested_loop(part: Part) -> Made | None:
     if part.mode == "fixed":
         limits.append(_CAVEAT)
     notes = [*limits, "below: the levels of each axis, the first changing slowest"]
-    finding = findings.of_coverage(rows, CI_PROB, part.swept)
+    finding = findings.of_coverage(rows, CI_PROB, part.swept, chosen=len(names) < len(part.names))
     text = described(f"{title}, in the order of nested loops", limits, finding)
     return f"nested-loop-{part.mode}", grid.finish(title, notes), text

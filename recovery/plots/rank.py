@@ -10,7 +10,7 @@ from scipy.stats import binom
 from recovery.calibration import Counts, ecdf_band
 from recovery.plots.frames import Floats, by_cell, evenly, need, need_rows, of_mode, of_parameter
 from recovery.plots.style import BAD, BAND, GOOD, GUIDE, QUIET, drawing
-from recovery.plots.text import count, shown
+from recovery.plots.text import shown
 from recovery.record import KEPT_DRAWS
 
 _MOST_BARS = 20
@@ -32,6 +32,13 @@ def ranks_by_cell(
     if not all(((pit > 0) & (pit < 1)).all() for pit in pits):
         raise ValueError("estimates: a pit lies outside (0, 1); pass the frame as Results gives it")
     return [np.minimum(pit * (n_draws + 1), n_draws).astype(np.int64) for pit in pits]
+
+
+def of_band(out: int, cells: int) -> str:
+    """Say how many cells leave the band."""
+    if cells == 1:
+        return "leaves the band" if out else "stays in the band"
+    return f"{out} of {cells} cells leave the band"
 
 
 def leaves_band(ranks: Counts, n_draws: int, alpha: float = 0.05) -> bool:
@@ -110,12 +117,12 @@ def draw_ecdfs(
     Every line is judged at every rank, and drawn at each `every`-th.
     """
     at = np.arange(n_draws + 2) / (n_draws + 1)
-    fewest, most = min(r.size for r in ranks), max(r.size for r in ranks)
+    fewest, largest = min(r.size for r in ranks), max(r.size for r in ranks)
     lower, upper = (
         np.concatenate([[0], end, [fewest]]) / fewest - at
         for end in ecdf_band(fewest, n_draws + 1, alpha)
     )
-    size = f"n = {fewest}" if fewest == most else f"n = {fewest}, the fewest"
+    size = f"n = {fewest}" if fewest == largest else f"n = {fewest}, the fewest"
     ax.fill_between(at, lower, upper, color=BAND, linewidth=0, zorder=0,
                     label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
     ax.axhline(0, color=GUIDE, linewidth=0.8, zorder=1)
@@ -129,7 +136,7 @@ def draw_ecdfs(
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     ax.set_xlabel("rank (share of the draws)")
     ax.set_ylabel("ECDF difference")
-    verdict = f"{sum(out)} of {count(len(ranks), 'cell')} leave the band"
+    verdict = of_band(sum(out), len(ranks))
     if len(drawn) < len(ranks):
         verdict += f"; {len(drawn)} drawn"
     ax.set_title(f"{shown(parameter)}\n{verdict}")

@@ -88,7 +88,7 @@ def plot_rmse(
 
 
 def rmse_and_claim(measures: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per cell and parameter with RMSE and model SE, their mcse and their ratio."""
+    """Return a row per cell and parameter with RMSE and model SE, and their mcse."""
     keys = [*axes_of(measures), "truth", "parameter"]
     rmse, claim = (
         measures.loc[measures["measure"] == name, [*keys, "estimate", "mcse"]]
@@ -97,7 +97,7 @@ def rmse_and_claim(measures: pd.DataFrame) -> pd.DataFrame:
     rows = rmse.merge(claim, on=keys, suffixes=("", "_claimed"))
     finite = rows[["estimate", "estimate_claimed"]].apply(np.isfinite).all(axis=1)
     rows = rows[finite & (rows["estimate"] > 0) & (rows["estimate_claimed"] > 0)]
-    return rows.assign(ratio=rows["estimate"] / rows["estimate_claimed"])
+    return rows
 
 
 def draw_rmse(
@@ -110,13 +110,14 @@ def draw_rmse(
     log: bool | None = None,
 ) -> None:
     """Draw what `plot_rmse` does, given what `rmse_and_claim` returns; `log` chooses the scale."""
-    value = "ratio" if relative else "estimate"
 
     def summary(line: pd.DataFrame) -> Line:
         one_row_each(line, "measures", x)
         half = half_width(line, relative=relative)
         levels = [levels_of(line[x].iloc[i : i + 1])[0] for i in range(len(line))]
-        middle = line[value].to_numpy(float)
+        middle = line["estimate"].to_numpy(float)
+        if relative:
+            middle = middle / line["estimate_claimed"].to_numpy(float)
         return levels, middle, middle * np.exp(-half), middle * np.exp(half)
 
     if relative:

@@ -10,12 +10,14 @@ from recovery.report.document import Conclusion, Text, Tone
 from recovery.report.headline import lowest
 from recovery.report.measured import PERCENT, judged
 from recovery.report.reading import ENOUGH, Reading, readings, some, where
-from recovery.report.text import count, listed, plain, share
+from recovery.report.soundness import MISSPECIFIED, other_causes, unseen
+from recovery.report.text import count, plain, share
 from recovery.report.view import CI_PROB, View
 from recovery.shares import binomial_interval
 
 _MARGIN: Final = 0.05
-"""Half a Monte Carlo interval of coverage from which a row is called inconclusive."""
+"""Distance from nominal coverage that a row should be able to tell."""
+_MANY: Final = 0.05  # share of failed fits from which a run is in a bad way
 _ORDER: Final[tuple[Tone, ...]] = ("", "note", "warn", "bad")
 
 
@@ -32,7 +34,7 @@ def conclusion(view: View, tests: list[RankTest]) -> Conclusion:
         return Conclusion("Nothing was measured", (_nothing(view),), "bad")
     words, sampler = _sampler(view, tests)
     low = _low(view)
-    if low and not sampler.tone:
+    if low and tests and sampler.tone != "bad":
         words = "Coverage is low, though ranks show no departure"
     found = [sampler, low, _precision(view), _fixed(view), _lost_fits(view)]
     sentences = tuple(text for text in found if text)
@@ -68,9 +70,20 @@ def _sampler(view: View, tests: list[RankTest]) -> tuple[str, Text]:
         text = (
             f"Over the prior, ranks are not uniform in {len(rejected)} of "
             f"{count(len(tests), 'test')} ({some(names)}): these posteriors are not those of the "
-            "model that made the data."
+            "model that made the data"
         )
+        text += f": {MISSPECIFIED}" if view.generated else "."
+        text += other_causes(view)
         return "Posteriors are not calibrated", Text(text, "bad", "calibration")
+    cells = sum(mode == "prior" for mode in view.modes)
+    tested = len({test.position for test in tests} - {None})
+    if tested < cells:
+        text = (
+            f"Over the prior no departure from uniform ranks was found in {tested} of "
+            f"{count(cells, 'cell')}; the others have no rank that could be tested, so nothing is "
+            "known of them."
+        )
+        return "Inconclusive: cells without a test", Text(text, "warn", "table-overview")
     if n < ENOUGH:
         text = (
             f"Over the prior no departure from uniform ranks was found, but {count(n, 'replicate')}"
@@ -81,7 +94,7 @@ def _sampler(view: View, tests: list[RankTest]) -> tuple[str, Text]:
     text = (
         f"Over the prior no departure from uniform ranks was found in {count(len(tests), 'test')} "
         f"of {n:,} replicates or more: for truths that the prior makes likely the sampler is sound "
-        "as far as these can tell."
+        f"as far as these can tell. {unseen(tests)}"
     )
     return "No departure found over the prior", Text(text, "", "calibration")
 
@@ -104,16 +117,17 @@ def _precision(view: View) -> Text | None:
     """Say how many coverages over the prior are known too loosely to be told from others."""
     rows = [m for m in view.fitted("prior") if m.coverage.n and judged(view, m)]
     loose = 0
+    # By the width at nominal coverage: that of an estimate would ask for more of the unlucky.
+    needed = int(np.ceil((1.96 / _MARGIN) ** 2 * CI_PROB * (1 - CI_PROB)))
     for m in rows:
         lower, upper = binomial_interval(m.coverage.estimate, m.coverage.n)
-        loose += bool(lower <= CI_PROB <= upper and (upper - lower) / 2 > _MARGIN)
+        loose += bool(lower <= CI_PROB <= upper and m.coverage.n < needed)
     if not loose:
         return None
-    needed = int(np.ceil((1.96 / _MARGIN) ** 2 * CI_PROB * (1 - CI_PROB)))
     text = (
         f"Coverage over the prior is inconclusive in {loose} of {count(len(rows), 'row')}: its "
-        f"Monte Carlo interval holds {PERCENT} but is wider than {share(_MARGIN, 2)} to either "
-        f"side; about {needed} replicates a cell would tell."
+        f"Monte Carlo interval holds {PERCENT}, but n is too small to tell that from a coverage "
+        f"{share(_MARGIN, 2)} off; {needed} replicates a cell are enough."
     )
     return Text(text, "warn", "table-prior")
 
@@ -126,23 +140,37 @@ def _fixed(view: View) -> Text | None:
     lost = [reading for reading in found if reading.lost]
     off = [reading for reading in found if reading.off]
     if not off:
-        n = min(m.coverage.n for m in view.fitted("fixed"))
+        rows = [m for m in view.fitted("fixed") if judged(view, m)]
+        cells = sum(mode == "fixed" for mode in view.modes)
+        told = len({m.position for m in rows})
+        if not told:
+            text = "At the fixed truth no row has a coverage that can be judged."
+            return Text(text, "note", "table-readings")
         text = f"At the fixed truth no coverage is told apart from {PERCENT} in any cell"
+        if told < cells:
+            text = (
+                f"At the fixed truth no coverage is told apart from {PERCENT} in {told} of "
+                f"{count(cells, 'cell')}; the others have none that can be judged."
+            )
+            return Text(text, "warn", "table-overview")
+        n = min(m.coverage.n for m in rows)
         if n < ENOUGH:
             few = f"{text}, but {count(n, 'replicate')} in the smallest are too few to conclude."
             return Text(few, "warn", "table-readings")
         return Text(f"{text}.", "", "table-readings")
     worst = lost or off
-    what = "recovery of {} is lost" if lost else "coverage of {} is not nominal"
     names = _names(worst, lost=bool(lost))
-    text = f"At the fixed truth {what.format(some(names))}{where(view, worst)}"
+    alike = all(len(_names([reading], lost=bool(lost))) == len(names) for reading in worst)
+    which = some(names) if alike else f"one or more of {some(names)}"
+    what = f"recovery of {which} is lost" if lost else f"coverage of {which} is not nominal"
+    text = f"At the fixed truth {what}{where(view, worst)}"
     in_conflict = cells_in_conflict(view)
     among = [reading for reading in worst if reading.position in in_conflict]
     if among:
         involved = list(dict.fromkeys(name for reading in among for name in reading.conflicts))
         there = "there" if len(among) == len(worst) else f"in {len(among)} of these cells"
         text += (
-            f"; {there} the truth of {listed([plain(name) for name in involved[:4]])} is in "
+            f"; {there} the truth of {some(involved)} is in "
             "conflict with its prior, which alone can do that to an exact posterior"
         )
     return Text(f"{text}.", "warn", "table-readings")
@@ -164,4 +192,5 @@ def _lost_fits(view: View) -> Text | None:
         parts.append(f"{flagged:,} of {count(view.n_ok, 'complete fit')} are flagged")
     if not parts:
         return None
-    return Text(f"{' and '.join(parts)}.", "bad" if failed else "warn", "diagnostics")
+    tone: Tone = "bad" if failed > _MANY * done else "warn"
+    return Text(f"{' and '.join(parts)}.", tone, "failures" if failed else "table-flags")

@@ -99,9 +99,11 @@ def _model(view: View) -> list[Block]:
     if fixed:
         notes.append(f"Data that stay as they are: {listed([plain(name) for name in fixed])}.")
     if differing:
-        notes.append(f"{count(differing, 'other cell')} of the design has other variables.")
+        have = "has" if differing == 1 else "have"
+        notes.append(f"{count(differing, 'other cell')} of the design {have} other variables.")
     if view.generated:
         notes.append("Data come from another model, the generator; this is the one that is fitted.")
+    caption = "Variables of the model, of the first cell of the last session."
     known = portrait(view)
     rows = [
         row(
@@ -122,7 +124,7 @@ def _model(view: View) -> list[Block]:
     if not rows:
         rows = [row(plain(name), plain(what)) for name, what in lines.items()]
         columns = tuple(Column(t, numeric=False) for t in ("variable", "role, distribution, dims"))
-    caption = "Variables of the model, of the first cell."
+        caption = "Variables of the model, of the first cell."
     return [Table(caption, columns, tuple(rows), tuple(notes), slug="table-model")]
 
 
@@ -133,7 +135,9 @@ def _truths(view: View) -> list[Block]:
     pairs = []
     for name, value in (first.get("truth") or {}).items():
         flat = _flat(value)
-        shown = ", ".join(number(v) if isinstance(v, float) else level(v) for v in flat[:12])
+        shown = ", ".join(
+            number(v) if isinstance(v, float) else level(v) for v in flat[:_MOST_TRUTHS]
+        )
         more = f" and {len(flat) - _MOST_TRUTHS} more" if len(flat) > _MOST_TRUTHS else ""
         pairs.append((plain(name), shown + more))
     if not pairs:

@@ -9,10 +9,11 @@ from scipy.special import bdtr
 
 from recovery.measures import Measured
 from recovery.rank_tests import ALPHA, RankTest
+from recovery.record import Floats
 from recovery.report.conflict import cells_in_conflict, conflicts
 from recovery.report.document import Text, Tile, Tone
 from recovery.report.fits import flag_counts
-from recovery.report.measured import PERCENT, departure
+from recovery.report.measured import PERCENT, judged
 from recovery.report.reading import reading_text
 from recovery.report.soundness import verdict_text
 from recovery.report.text import count, listed, plain, seconds, share
@@ -164,14 +165,21 @@ def lowest(view: View, mode: str, without: Collection[int] = ()) -> Lowest | Non
     rows = [m for m in every if m.position not in without]
     if not rows:
         return None
-    low = [m for m in rows if departure(m, simultaneous(len(every))) == "▼"]
-    lowest = min(low or rows, key=lambda m: (_tail(m.coverage), m.coverage.estimate))
+    # What no table judges is looked at only where there is nothing else.
+    rows = [m for m in rows if judged(view, m)] or rows
+    low = [m for m in rows if too_low(view, m, len(every))]
+    lowest = min(low or rows, key=lambda m: (tail(m.coverage), m.coverage.estimate))
     same = lowest.coverage.estimate, lowest.coverage.n
     equals = sum((m.coverage.estimate, m.coverage.n) == same for m in rows) - 1
     return Lowest(lowest, len(every), equals, bool(low))
 
 
-def _tail(coverage: Measured) -> float:
+def too_low(view: View, measures: Measures, among: int) -> bool:
+    """Say whether a coverage is lower than chance explains, at 5 % over so many rows (exact)."""
+    return judged(view, measures) and tail(measures.coverage) <= 0.025 / among
+
+
+def tail(coverage: Measured) -> float:
     """Return how likely so few intervals or fewer hold the truth where coverage is nominal."""
     return float(bdtr(round(coverage.estimate * coverage.n), coverage.n, CI_PROB))
 
@@ -180,7 +188,7 @@ def _coverage_tile(view: View, mode: str) -> Tile | None:
     found = lowest(view, mode)
     if found is None:
         return None
-    tone: Tone = "bad" if mode == "prior" and found.low else ""
+    tone: Tone = "warn" if mode == "prior" and found.low else ""
     detail = f"{found.where(view)}; {found.interval()}"
     if mode == "fixed" and found.measures.position in cells_in_conflict(view):
         detail, tone = f"{detail}; conflict of truth and prior", "warn"
@@ -209,7 +217,7 @@ def _prior_text(view: View, tests: list[RankTest]) -> Text | None:
         return None
     text = _row_text(view, found, f" in {count(found.among, 'row')}")
     text += "; see the ranks." if any(test.rejected for test in tests) else "."
-    tone: Tone = "bad" if found.low else ""
+    tone: Tone = "warn" if found.low else ""
     return Text(f"{MODES['prior'].capitalize()}: {text}", tone, "table-prior")
 
 
@@ -259,11 +267,27 @@ def _cost_tile(view: View) -> Tile | None:
         return None
     frame = view.results.compilations
     compiled = f"{count(len(frame), 'compilation')}, {seconds(float(frame['seconds'].sum()))}"
-    spread = f" ± {seconds(float(wall.std(ddof=1)) / len(wall) ** 0.5)}" if len(wall) > 1 else ""
+    error = _pooled_error(wall, view.complete("position"))
+    spread = "" if math.isnan(error) else f"± {seconds(error)}, "
     return Tile(
         "Mean cost per complete fit",
         seconds(float(wall.mean())),
-        f"{spread[1:]}{', ' if spread else ''}{seconds(float(wall.min()))} to "
+        f"{spread}{seconds(float(wall.min()))} to "
         f"{seconds(float(wall.max()))}; beside it {compiled}",
         evidence="table-cost",
     )
+
+
+def _pooled_error(values: Floats, cells: Floats) -> float:
+    """Return the Monte Carlo standard error of a mean over cells, whose differences are planned.
+
+    The variance is that within cells alone: sum of n_c s_c^2, over n^2. It is nan where no cell
+    has two values.
+    """
+    within = 0.0
+    for cell in np.unique(cells):
+        mine = values[cells == cell]
+        if len(mine) < 2:
+            return math.nan
+        within += len(mine) * float(mine.var(ddof=1))
+    return math.sqrt(within) / len(values)

@@ -72,8 +72,8 @@ def latex_tables(view: View) -> dict[str, str]:
         ``cost.tex``: one row per cell.
     """
     papers = {f"measures-{mode}.tex": _measures(view, mode) for mode in MODES}
-    papers["diagnostics.tex"] = _of(convergence_section(view), "diagnostics", last=True)
-    papers["cost.tex"] = _of(cost_section(view), "cost")
+    papers["diagnostics.tex"] = _of(convergence_section(view), "table-diagnostics")
+    papers["cost.tex"] = _of(cost_section(view), "table-cost")
     scenario = plain(view.results.identity.get("scenario", ""))
     return {name: _file(p, scenario) for name, p in papers.items() if p.groups}
 
@@ -103,10 +103,10 @@ def _measures(view: View, mode: str) -> _Paper:
     )
 
 
-def _of(section: Section, label: str, *, last: bool = False) -> _Paper:
-    """Return a table of the report, the first of its section or the last."""
-    tables = [block for block in section.blocks if isinstance(block, Table)]
-    table = tables[-1 if last else 0]
+def _of(section: Section, slug: str) -> _Paper:
+    """Return a table of the report by its slug."""
+    (table,) = (b for b in section.blocks if isinstance(b, Table) and b.slug == slug)
+    label = slug.removeprefix("table-")
     rows = [[_error(cell.text) for cell in cells] for cells in table.rows]
     return _Paper(
         label,

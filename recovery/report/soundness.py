@@ -13,7 +13,7 @@ _LOOK = (
     "look at the sampler's diagnostics first (or at what an approximation leaves out), then for a "
     "difference between simulator and fitted model."
 )
-_MISSPECIFIED = (
+MISSPECIFIED = (
     "the data come from another model than the one that is fitted, and this is what that does to "
     "its posteriors, if the sampler is sound; fit the model to data of its own to see that."
 )
@@ -49,7 +49,7 @@ def verdict_text(view: View, tests: list[RankTest]) -> Text:
         return Text(
             "Truth drawn from the prior: no departure from uniform ranks was found in "
             f"{count(len(tests), 'test')} (exact simultaneous band, Holm over all of them at "
-            f"{100 * ALPHA:g} %). That is no proof of soundness. {_unseen(tests)}",
+            f"{100 * ALPHA:g} %). That is no proof of soundness. {unseen(tests)}",
             evidence="table-ranks",
         )
     worst = min(rejected, key=lambda test: test.holm)
@@ -59,14 +59,14 @@ def verdict_text(view: View, tests: list[RankTest]) -> Text:
         f"{count(len(tests), 'test')} (exact simultaneous band, Holm over all of them at "
         f"{100 * ALPHA:g} %), most clearly for {plain(worst.parameter)}{where}. The posteriors "
         "there are not those of the model that simulated the data: "
-        + (_MISSPECIFIED if view.generated else _LOOK)
-        + _other_causes(view),
+        + (MISSPECIFIED if view.generated else _LOOK)
+        + other_causes(view),
         "bad",
         "table-ranks",
     )
 
 
-def _unseen(tests: list[RankTest]) -> str:
+def unseen(tests: list[RankTest]) -> str:
     """Say what can be wrong although no test rejects."""
     fewest = min(test.result.n for test in tests)
     said = []
@@ -85,7 +85,7 @@ def _unseen(tests: list[RankTest]) -> str:
     return " ".join(said)
 
 
-def _other_causes(view: View) -> str:
+def other_causes(view: View) -> str:
     """Say what besides wrong posteriors can bend the ranks, where there is any of it."""
     prior = np.array([mode == "prior" for mode in view.modes])[view.replicate_positions]
     failed = int((~view.fits["ok"].to_numpy(bool) & prior).sum())

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from recovery import plots
 from recovery.errors import LevelError, NothingMeasured
-from recovery.plots.accessor import _ARGUMENTS, Plots
+from recovery.plots.accessor import Plots
 
 NAMES = [name for name in plots.__all__ if name.startswith("plot_") and name != "plot_model"]
 ONE_MODE = {"r_hat", "ess", "divergences", "wall_time", "ess_per_second"}
@@ -40,10 +40,19 @@ def _takes_truth(name):
     return of_fits or "truth" in inspect.signature(getattr(plots, name)).parameters
 
 
-def test_every_argument_of_a_plot_is_passed_on_and_not_taken_for_an_axis():
-    frames = {"measures", "estimates", "replicates", "priors", "parameter"}
-    for name in NAMES:
-        assert set(inspect.signature(getattr(plots, name)).parameters) - frames <= _ARGUMENTS
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda p: p.zip("sigma", truth="prior", hue="trials"), "'hue' is no argument and no axis"),
+        (lambda p: p.coverage(truth="prior", trials=[50, 100]), "is no level; give one of them"),
+        (lambda p: p.coverage(truth="prior", at="trials"), "is no mapping"),
+        (lambda p: p.coverage(truth="prior", x="nope"), "x='nope' is no axis; there are: trials"),
+        (lambda p: p.zip("sigma", truth="prior", most=0), "most=0 draws nothing"),
+    ],
+)
+def test_wrong_input_is_told_and_never_ends_deep_inside(twelve, call, message):
+    with pytest.raises((LevelError, ValueError), match=message):
+        call(Plots(twelve))
 
 
 def test_without_a_choice_the_axis_with_most_levels_is_x_and_the_next_is_hue(twelve):

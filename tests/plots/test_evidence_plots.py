@@ -3,11 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from recovery.calibration import band_gamma, gamma_statistic
 from recovery.plots import figures, plot_divergences, plot_gamma, plot_wall_time
 from recovery.plots.by_rank import least_uniform
 from recovery.plots.gamma import interleaved
+from recovery.plots.levels import draw_levels
+from recovery.plots.rank import draw_ecdfs
 from recovery.shares import binomial_interval
 
 
@@ -84,3 +87,18 @@ def test_cost_against_levels_that_are_no_sizes_is_shared_too(frames):
     fixed, prior = figure.axes[:2]
     assert fixed.get_yscale() == prior.get_yscale() == "linear"
     assert fixed.get_ylim() == prior.get_ylim()
+
+
+def test_of_many_lines_no_more_are_drawn_than_asked_for_and_those_that_leave_come_first():
+    rng = np.random.default_rng(8)
+    cells = [rng.integers(0, 100, 300) for _ in range(30)] + [np.zeros(300, dtype=np.int64)]
+    ax = Figure().add_subplot()
+    draw_ecdfs(ax, "a", cells, 99, 0.05, most=10)
+    lines = [line for line in ax.lines if len(line.get_xdata()) > 2]
+    assert len(lines) == 10
+    assert any(line.get_linestyle() == "--" for line in lines)
+    assert "10 drawn" in ax.get_title()
+    folded = [rng.integers(0, 50, 300) for _ in range(30)]
+    ax = Figure().add_subplot()
+    draw_levels(ax, "a", folded, 50, 0.05, band=True, most=10)
+    assert len([line for line in ax.lines if len(line.get_xdata()) > 2]) == 10

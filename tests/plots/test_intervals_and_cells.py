@@ -240,3 +240,9 @@ def test_of_many_predictions_the_farthest_from_nominal_are_drawn(frames):
     made = frames({"trials": [50]}, ["a"], predicted=[f"predicted y[{i}]" for i in range(20)])
     ax = plot_predictive_coverage(made.measures(), "trials", truth="prior")
     assert ax.get_title() == "6 of 20 quantities, the farthest from nominal"
+
+
+def test_an_axis_of_any_name_keeps_its_levels(frames):
+    made = frames({"ratio": [0.5, 2.0]}, ["a"], modes=("prior",))
+    ax = plot_rmse(made.measures(), "a", "ratio")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.5", "2"]

@@ -290,5 +290,20 @@ def test_figures_follow_the_dark(see: Callable[..., Seen]) -> None:
     assert set(dark) == {"rgb(227, 231, 235)"}
 
 
+def test_numbers_on_coloured_tiles_stay_as_they_are_in_the_dark(see: Callable[..., Seen]) -> None:
+    inks = []
+    for scheme in ("light", "dark"):
+        page = see("a hundred cells", color_scheme=scheme).page
+        found = page.evaluate(
+            "[...document.querySelectorAll('#figure-heat-coverage-prior svg text')]"
+            ".filter((t) => /^[01]\\.\\d\\d$/.test(t.textContent) && t.style.fill)"
+            ".map((t) => getComputedStyle(t).fill)"
+        )
+        assert len(found) > 20
+        inks.append(found)
+    assert inks[0] == inks[1]
+    assert set(inks[0]) <= {"rgb(1, 1, 1)", "rgb(254, 254, 254)"}
+
+
 def test_a_page_of_a_hundred_cells_is_light(reports: Callable[[str], Path]) -> None:
     assert reports("a hundred cells").stat().st_size < 6_000_000

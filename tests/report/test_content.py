@@ -212,7 +212,7 @@ def test_the_interval_of_the_lowest_coverage_is_simultaneous_over_the_rows(make,
 def test_a_row_of_few_fits_does_not_hide_one_that_is_surely_low(make, monkeypatch):
     said, tiles = with_rows(make, monkeypatch, [(0, 3, 5), (0, 750, 1000)])
     tile = tiles["Lowest coverage for its n, truth drawn from the prior"]
-    assert (tile.value, tile.tone) == ("0.75", "bad")
+    assert (tile.value, tile.tone) == ("0.75", "warn")
     assert "by more than Monte Carlo error explains at a 5 % error rate over the 2 rows." in said
 
 

@@ -15,8 +15,8 @@ from recovery.testing import ExactSampler
 def reading(**fields: object) -> Reading:
     """A cell of 100 fits, tested over the prior, with nothing amiss."""
     sound: dict[str, object] = {
-        "position": 0, "tests": 4, "rejected": 0, "n_prior": 100, "conflicts": [], "off": [],
-        "lost": [], "n": 100, "disagree": 0, "denser": 1, "ranked": 100,
+        "position": 0, "tests": 4, "rejected": 0, "together": 0, "n_prior": 100,
+        "conflicts": [], "off": [], "lost": [], "n": 100, "disagree": 0, "denser": 1, "ranked": 100,
     }  # fmt: skip
     return Reading(**(sound | fields))  # type: ignore[arg-type]  # by name
 
@@ -33,6 +33,8 @@ def reading(**fields: object) -> Reading:
          "run truth mode prior to test the sampler", "warn"),
         ({"off": ["b"], "rejected": 1}, "not calibrated over the prior either: look there first",
          "bad"),
+        ({"off": ["b"], "together": 1}, "coverage of b is not nominal; at one truth it need not "
+         "be; over all cells together the sampler is not calibrated", "warn"),
         ({"denser": 60}, "coverage as 90 % or not told apart from it", ""),
         ({"denser": 60, "off": ["b"]}, "coverage of b is not nominal; at one truth it need not be; "
          "the sampler is cleared over the prior; chains stayed where the posterior is less dense "
@@ -40,8 +42,8 @@ def reading(**fields: object) -> Reading:
         ({"off": ["b"], "n_prior": 12}, "coverage of b is not nominal; at one truth it need not "
          "be; no departure over the prior, in 12 replicates only", "warn"),
     ],
-    ids=["nominal", "off", "lost in conflict", "not run", "not calibrated", "dense at the truth",
-         "lost to it", "few"],
+    ids=["nominal", "off", "lost in conflict", "not run", "not calibrated", "not together",
+         "dense at the truth", "lost to it", "few"],
 )  # fmt: skip
 def test_a_cell_is_said_to_show_what_it_shows(
     fields: dict[str, object], words: str, tone: str
