@@ -220,7 +220,7 @@ class Results(Plotted):
         return self.columns.flat(lower), self.columns.flat(upper)
 
     def _intervals(self, ci_prob: float) -> tuple[list[Floats], list[Floats]]:
-        if not 0 < ci_prob <= 1 - 2 * QUANTILE_GRID[0]:
+        if not (isinstance(ci_prob, float | int) and 0 < ci_prob <= 1 - 2 * QUANTILE_GRID[0]):
             raise SettingsError(f"ci_prob: {ci_prob!r} is not allowed; give 0 < ci_prob <= 0.998")
         tail = (1 - ci_prob) / 2
         with self._opened() as store:

@@ -193,10 +193,11 @@ class TestTheSameReplicatesAnotherWay:
         after = Results(out)
         pd.testing.assert_frame_equal(after.calibration(), calibration, check_exact=True)
         pd.testing.assert_frame_equal(after.measures(), measures, rtol=1e-9, check_exact=False)
-        renamed = estimates.assign(replicate=(7 * estimates["replicate"]) % 40)
+        # The key is the name that was changed.
+        renamed = estimates.assign(replicate=(7 * estimates["replicate"]) % 40, key="")
         keys = ["truth_mode", "replicate", "parameter"]
         pd.testing.assert_frame_equal(
-            after.estimates.sort_values(keys).reset_index(drop=True),
+            after.estimates.assign(key="").sort_values(keys).reset_index(drop=True),
             renamed.sort_values(keys).reset_index(drop=True),
             check_exact=True,
         )

@@ -171,7 +171,8 @@ class LocalExecution:
             return
         if not member.warm_up(first):
             member.end()
-            note("a worker process died while it compiled; going on without it")
+            if not self._dismissed:  # else all was done meanwhile, and it was ended for that
+                note("a worker process died while it compiled; going on without it")
             return
         if not self._intake.join():
             member.end()

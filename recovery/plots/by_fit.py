@@ -51,7 +51,7 @@ def convergence(fits: pd.DataFrame, axes: Sequence[str]) -> Made | None:
             ax.set_title(TRUTH[mode])
     title = "Convergence of each fit: the worst of its parameters"
     notes = [
-        "thick bars: quartiles; thin bars: 5 % to 95 %; dots: fits beyond, or of 30 or fewer any",
+        "thick bars: quartiles; thin bars: 5 % to 95 %; dots: fits beyond these",
         *limits,
     ]
     against = "" if view.x is None else f", against {view.x}" + (f", by {hue}" if hue else "")

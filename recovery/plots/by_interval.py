@@ -57,6 +57,7 @@ def levels(part: Part) -> Made | None:
         finding = findings.of_levels(out, len(lines), len(cells), ALPHA)
     else:
         limits.append("at one fixed truth coverage need not be nominal, so there is no band")
+        limits.append("fits of low ESS have ranks among few draws, which pulls them to nominal")
         notes = [*limits, "a line per cell"]
         finding = findings.of_level_differences(cells)
     text = described(title, limits, finding)

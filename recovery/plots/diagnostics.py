@@ -203,7 +203,7 @@ def _distributions(
         thinned |= _one_look(ax, [bar for bar in finite if bar[2].size], look, most)
     if thinned:
         ax.plot([], [], color=GUIDE, marker="o", linestyle="", markersize=2.5, alpha=0.5,
-                label=f"fits beyond: {most} of each bar, evenly chosen")  # fmt: skip
+                label=f"fits beyond the bars, at most {most} of each")  # fmt: skip
     scale.apply(ax)
     ax.set_xlabel(shown(name, 60) if len(scale.levels) > 1 or x is not None else "")
 

@@ -88,7 +88,7 @@ def draw_divergences(ax: Axes, cells: pd.DataFrame, x: str | None, hue: str | No
             ax.annotate(f"{total}", (place, high), xytext=(0, 2), textcoords="offset points",
                         ha="center", va="bottom", fontsize=7)  # fmt: skip
     ax.set_ylim(-0.03 * top, 1.15 * top)
-    ax.set_ylabel("fits with divergences")
+    ax.set_ylabel("share with divergences")
     ax.set_xlabel(shown(name, 60) if len(scale.levels) > 1 or x is not None else "")
 
 

@@ -43,7 +43,9 @@ def plot_gamma(
         As `Results.estimates`; only truth mode ``prior`` is used.
     parameter : str, optional
         A scalar parameter: a line per cell. By default a line per parameter or test quantity, all
-        cells together, the first replicate of every cell before the second of any.
+        cells together, the first replicate of every cell before the second of any. Cells that
+        share their data, those of a swept sampler setting, tell one thing several times: give one
+        level of it.
     n_draws : int
         Ranks are shown on the scale of so many draws.
     alpha : float

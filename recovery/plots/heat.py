@@ -34,7 +34,7 @@ LIGHT_INK: Final = "#FEFEFE"
 DIVERGING: Final = LinearSegmentedColormap.from_list("below_above", [BAD, "#F7F7F7", _BLUE])
 SEQUENTIAL: Final = LinearSegmentedColormap.from_list("low_high", ["#F7FBFF", _BLUE, "#08264A"])
 _FEWEST = 10  # fits from which a coverage is told apart from its level
-_LEAST_DEVIATION = 0.05  # of the colours about an ideal value, so that noise stays pale
+_LEAST_DEVIATION = 0.15  # of the colours about an ideal value, so that noise stays pale
 
 
 def plot_heat(

@@ -62,7 +62,8 @@ def plot_coverage_levels(
 
     Notes
     -----
-    A central interval of level c holds the truth where |2 PIT - 1| < c. Folded so, a uniform PIT is
+    A central interval of level c of a continuous quantity holds the truth where |2 PIT - 1| < c.
+    Folded so, a uniform PIT is
     uniform again, so the band of its ECDF at ``n_levels`` places is that of as many ranks. What
     is folded away is on which side the truth lies; see `plot_rank_ecdf` for that. Coverage over
     levels with a simultaneous band: Säilynoja, Bürkner & Vehtari (2022),

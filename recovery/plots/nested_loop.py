@@ -6,12 +6,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy.stats import binom
 
 from recovery.calibration import Counts
 from recovery.measures import measure_info
 from recovery.plots.frames import axes_of, levels_of, need, need_rows, of_mode, of_parameter
 from recovery.plots.heat import measure_label, measured
-from recovery.plots.style import GUIDE, QUIET, drawing, looks
+from recovery.plots.style import BAND, GUIDE, QUIET, drawing, looks
 from recovery.plots.text import distinct, inert, level_text, shorten
 from recovery.plots.view import TRUTH, swept
 
@@ -94,6 +95,12 @@ def draw_nested_loop(
         ax.axhline(ideal, color=GUIDE, linestyle="--", linewidth=1, zorder=1,
                    label=f"{word} {ideal:g}")  # fmt: skip
         reach += [ideal]
+        if "coverage" in measure:
+            fewest = int(rows["n"].min())
+            ends = np.asarray(binom.interval(0.95, fewest, ideal)) / fewest
+            ax.axhspan(*ends, color=BAND, linewidth=0, zorder=0,
+                       label=f"95 % range of one coverage (n = {fewest})")  # fmt: skip
+            reach += ends.tolist()
     edges = np.arange(len(cells) + 1) - 0.5
     for (name, mode), label, look in zip(lines, labels, looks(len(lines)), strict=True):
         mine = ((rows["parameter"] == name) & (rows["truth"] == mode)).to_numpy()

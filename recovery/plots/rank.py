@@ -170,7 +170,8 @@ def plot_rank_histogram(
     """Draw a histogram of ranks, all cells together, with the 95 % range of each single bar.
 
     The range holds for one bar at a time: of 20 bars about one leaves it by chance. For a
-    judgement use `plot_rank_ecdf`. Takes, returns and raises what that does.
+    judgement use `plot_rank_ecdf`. Cells that share their data, those of a swept sampler setting,
+    tell one thing several times: give one level of it. Takes, returns and raises what that does.
     """
     ranks = np.concatenate(ranks_by_cell(estimates, parameter, n_draws))
     with drawing(ax) as ax:

@@ -36,6 +36,11 @@ def conclusion(view: View, tests: list[RankTest]) -> Conclusion:
     low = _low(view)
     if low and tests and sampler.tone != "bad":
         words = "Coverage is low, though ranks show no departure"
+    lost = sum(bool(reading.lost) for reading in readings(view))
+    if lost:
+        words += (
+            f"; the fixed truth is lost in {lost} of {count(view.modes.count('fixed'), 'cell')}"
+        )
     found = [sampler, low, _precision(view), _fixed(view), _lost_fits(view)]
     sentences = tuple(text for text in found if text)
     left = max(int(view.cells["n_planned"].sum()) - len(view.fits), 0)
@@ -173,7 +178,14 @@ def _fixed(view: View) -> Text | None:
             f"; {there} the truth of {some(involved)} is in "
             "conflict with its prior, which alone can do that to an exact posterior"
         )
-    return Text(f"{text}.", "warn", "table-readings")
+    text += "."
+    elsewhere = [reading for reading in worst if reading.elsewhere]
+    if elsewhere:
+        text += (
+            f" In {count(len(elsewhere), 'cell')} the posterior is denser at the truth than at "
+            "every kept draw in most fits: chains may have missed a mode, although they agree."
+        )
+    return Text(text, "warn", "table-readings")
 
 
 def _names(found: list[Reading], *, lost: bool) -> list[str]:

@@ -69,7 +69,7 @@ def _mechanism(view: View) -> list[Block]:
     facts = (
         ("scenario", plain(view.results.identity.get("scenario", ""))),
         ("cells", f"{len(view.cells):,}, every combination of levels and truth modes"),
-        ("truth modes", listed([f"{m} ({MODES.get(m, '')})" for m in modes])),
+        ("truth modes", listed([MODES.get(m, m) for m in modes])),
     )
     return [Facts(facts), *_axes(view), *_model(view), *_truths(view)]
 
@@ -180,7 +180,11 @@ def _methods(view: View) -> list[Block]:
     identity = view.results.identity
     planned = view.cells["n_planned"]
     each = f"{planned.min()}" if planned.nunique() == 1 else f"{planned.min()} to {planned.max()}"
-    settings = [f"{k} {_setting(v)}" for k, v in identity.items() if k not in _NO_SETTING]
+    settings = [
+        f"{k} {_setting(v)}"
+        for k, v in identity.items()
+        if k not in _NO_SETTING and not (k == "ess" and v == 0)  # 0: not asked for
+    ]
     facts = (
         ("sampler", ", ".join(settings)),
         ("replicates", f"{each} per cell, {int(planned.sum()):,} in all"),

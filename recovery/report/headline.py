@@ -21,6 +21,7 @@ from recovery.report.view import CI_PROB, MODES, Measures, View
 from recovery.shares import binomial_interval
 from recovery.thresholds import THRESHOLDS
 
+_MOST_DIGITS = 4  # of a share
 _CONFLICT = (
     " In that cell truth and prior are in conflict, which can lower coverage even for an exact "
     "posterior. The sampler may also have missed the part of the posterior around the truth, even "
@@ -135,9 +136,8 @@ class Lowest:
         coverage = self.measures.coverage
         prob = simultaneous(self.among)
         lower, upper = binomial_interval(coverage.estimate, coverage.n, prob)
-        digits = _digits(coverage.n)
         over = f", simultaneous over the {self.among:,} rows" if self.among > 1 else ""
-        return f"95 % interval{over}, {share(lower, digits)} to {share(upper, digits)}"
+        return f"95 % interval{over}, {ends(lower, upper, digits_of(coverage.n))}"
 
     def where(self, view: View) -> str:
         """Write which row it is."""
@@ -146,9 +146,17 @@ class Lowest:
         return f"{plain(m.parameter)}{view.at(m.position)}{others}"
 
 
-def _digits(n: int) -> int:
+def digits_of(n: int) -> int:
     """Return how many decimals of a share of n a reader can use."""
     return 2 if n < 10_000 else 3 if n < 1_000_000 else 4
+
+
+def ends(lower: float, upper: float, digits: int) -> str:
+    """Write the ends of an interval, finely enough to be seen beside the level they miss."""
+    for least in (lower, upper):
+        while digits < _MOST_DIGITS and f"{least:.{digits}f}" == f"{CI_PROB:.{digits}f}":
+            digits += 1
+    return f"{share(lower, digits)} to {share(upper, digits)}"
 
 
 def simultaneous(among: int) -> float:
@@ -192,7 +200,7 @@ def _coverage_tile(view: View, mode: str) -> Tile | None:
     detail = f"{found.where(view)}; {found.interval()}"
     if mode == "fixed" and found.measures.position in cells_in_conflict(view):
         detail, tone = f"{detail}; conflict of truth and prior", "warn"
-    coverage = share(found.measures.coverage.estimate, _digits(found.measures.coverage.n))
+    coverage = share(found.measures.coverage.estimate, digits_of(found.measures.coverage.n))
     label = f"Lowest coverage for its n, {MODES[mode]}"
     return Tile(label, coverage, detail, tone, f"table-{mode}")
 
@@ -202,7 +210,7 @@ def _row_text(view: View, found: Lowest, rows: str = "") -> str:
     coverage = found.measures.coverage
     text = (
         f"the coverage of {PERCENT} intervals that is lowest for its n{rows} is "
-        f"{share(coverage.estimate, _digits(coverage.n))} ({found.interval()}, "
+        f"{share(coverage.estimate, digits_of(coverage.n))} ({found.interval()}, "
         f"n = {coverage.n:,}), for {found.where(view)}. "
     )
     if not found.low:
@@ -273,7 +281,7 @@ def _cost_tile(view: View) -> Tile | None:
         "Mean cost per complete fit",
         seconds(float(wall.mean())),
         f"{spread}{seconds(float(wall.min()))} to "
-        f"{seconds(float(wall.max()))}; beside it {compiled}",
+        f"{seconds(float(wall.max()))}; beside that {compiled}",
         evidence="table-cost",
     )
 

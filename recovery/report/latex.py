@@ -126,7 +126,7 @@ def _error(text: str) -> str:
 
 def _file(paper: _Paper, scenario: str) -> str:
     long = sum(map(len, paper.groups)) > LONG
-    packages = r"\usepackage{booktabs}" + (r" and \usepackage{longtable}" if long else "")
+    packages = r"\usepackage{booktabs} and \usepackage{%s}" % ("longtable" if long else "graphicx")
     named = "-".join(filter(None, ["tab:" + (slug(scenario) or "recovery"), paper.label]))
     where = f" Scenario: {scenario}." if scenario else ""
     lines = [
@@ -142,9 +142,13 @@ def _file(paper: _Paper, scenario: str) -> str:
 def _short(paper: _Paper, caption: str, label: str) -> Iterator[str]:
     """Write a table that floats on one page."""
     yield from (r"\begin{table}[htbp]", r"\centering", caption, label, _SMALL)
-    yield from (rf"\begin{{tabular}}{{{_align(paper)}}}", r"\toprule", _heads(paper), r"\midrule")
+    yield from (rf"\sbox0{{\begin{{tabular}}{{{_align(paper)}}}", r"\toprule")
+    yield from (_heads(paper), r"\midrule")
     yield from _body(paper)
-    yield from (r"\bottomrule", r"\end{tabular}", r"\par\smallskip")
+    yield from (r"\bottomrule", r"\end{tabular}}")
+    # A table wider than the text is made as wide as that.
+    yield r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi"
+    yield r"\par\smallskip"
     yield rf"\parbox{{\linewidth}}{{{_notes(paper)}}}"
     yield r"\end{table}"
 

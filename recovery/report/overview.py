@@ -5,13 +5,15 @@ import math
 from recovery.rank_tests import RankTest
 from recovery.report.document import Cell, Column, Section, Table, Text, Tone, row
 from recovery.report.failures import paused
-from recovery.report.fits import cell_columns, cell_names, worst_r_hat
-from recovery.report.headline import simultaneous, tail, too_low
-from recovery.report.measured import PERCENT, judged
+from recovery.report.fits import worst_r_hat
+from recovery.report.headline import ends, simultaneous, tail, too_low
+from recovery.report.measured import PERCENT, axis_columns, judged
 from recovery.report.reading import ENOUGH, Reading, readings
 from recovery.report.text import MISSING, count, level, plain, share, with_error
 from recovery.report.view import View
 from recovery.shares import binomial_interval
+
+_FINER = 100  # fits from which a third digit of a share is of use
 
 
 def overview_section(view: View, tests: list[RankTest]) -> Section:
@@ -38,7 +40,8 @@ def overview_table(view: View, tests: list[RankTest]) -> Table:
         spent = cost.iloc[position]
         rows.append(
             row(
-                *cell_names(view, position),
+                view.modes[position],
+                *view.levels[position],
                 _word(view, position, tests, by_cell.get(position), stopped, low),
                 f"{n_ok:,} of {max(n_planned, int(fits['n'])):,}",
                 _count(int(fits["n_failed"]), "bad"),
@@ -50,7 +53,8 @@ def overview_table(view: View, tests: list[RankTest]) -> Table:
             )
         )
     columns = (
-        *cell_columns(view),
+        Column("truth", numeric=False, hint="given and fixed, or drawn from the prior"),
+        *axis_columns(view),
         Column("in a word", numeric=False),
         Column("complete", hint="complete fits, of those planned"),
         Column("failed"),
@@ -93,7 +97,8 @@ def _lowest(view: View, position: int) -> tuple[Cell, str]:
     low = too_low(view, worst, among)
     estimate, n = worst.coverage.estimate, worst.coverage.n
     lower, upper = binomial_interval(estimate, n, simultaneous(among))
-    text = f"{share(estimate)} ({share(lower)} to {share(upper)})"
+    digits = 2 if n < _FINER else 3
+    text = f"{share(estimate, digits)} ({ends(lower, upper, digits)})"
     return Cell(text + (" ▼" if low else ""), "warn" if low else ""), plain(worst.parameter)
 
 

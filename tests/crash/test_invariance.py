@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +74,11 @@ def test_replicates_may_be_run_in_any_order(
 
 @dataclass
 class Interrupting(ExactSampler):
-    """Interrupts its run at every so many fits."""
+    """Interrupts its run at every so many fits, once: a second signal would end it at once."""
 
     every: int = 1
     fits: int = 0
+    raised: bool = False
 
     def compile(self, target: Target, simulated: Simulated) -> "InterruptingDensity":
         return InterruptingDensity(self, target)
@@ -86,8 +88,10 @@ class InterruptingDensity(SleepingDensity):
     def fit(self, simulated: Simulated, settings: Any, seed: int) -> Fit:
         sampler: Interrupting = self._sampler  # type: ignore[assignment]  # made by it
         sampler.fits += 1
-        if sampler.fits % sampler.every == 0:
+        if sampler.fits % sampler.every == 0 and not sampler.raised:
+            sampler.raised = True
             signal.raise_signal(signal.SIGINT)
+            time.sleep(0.1)  # the main thread takes note of it meanwhile
         return super(SleepingDensity, self).fit(simulated, settings, seed)
 
 
@@ -99,6 +103,7 @@ def test_a_run_interrupted_again_and_again_ends_with_the_same_numbers(
     sweep = make_sweep(ORDER, sampler)
     interruptions = 0
     while True:
+        sampler.raised = False
         try:
             results = sweep.run(tmp_path, workers=1, **QUIETLY)
         except KeyboardInterrupt:

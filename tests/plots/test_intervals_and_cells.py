@@ -220,7 +220,10 @@ def test_a_nested_loop_needs_every_axis_that_tells_cells_apart(twelve):
 def test_a_nested_loop_draws_a_line_for_each_truth_mode(twelve):
     ax = plot_nested_loop(twelve.measures(), "sigma")
     labels = ax.get_legend_handles_labels()[1]
-    assert labels[1:] == ["sigma, fixed truth", "sigma, truth drawn from the prior"]
+    assert labels == [
+        "nominal 0.9", "95 % range of one coverage (n = 40)",
+        "sigma, fixed truth", "sigma, truth drawn from the prior",
+    ]  # fmt: skip
 
 
 # --- predictions -------------------------------------------------------------------------------

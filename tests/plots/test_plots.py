@@ -259,7 +259,7 @@ def test_of_very_many_fits_beyond_a_bar_some_are_drawn_the_farthest_among_them(f
     dots = next(one for one in ax.get_lines() if len(one.get_ydata()) == 100).get_ydata()
     assert {values.min(), values.max()} <= set(dots)
     assert set(dots) <= set(values)
-    line(ax, "fits beyond: 100 of each bar, evenly chosen")
+    line(ax, "fits beyond the bars, at most 100 of each")
     few = plot_ess(fits.head(900), "trials")
     assert not [one for one in few.get_lines() if "evenly" in str(one.get_label())]
 

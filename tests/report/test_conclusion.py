@@ -8,7 +8,7 @@ import pytest
 from recovery.report.conclusion import conclusion
 from recovery.report.content import report_content
 from recovery.report.document import Conclusion, Section, Table
-from recovery.report.headline import _pooled_error, lowest
+from recovery.report.headline import _pooled_error, ends, lowest
 from recovery.report.view import View
 
 
@@ -158,3 +158,9 @@ def test_the_box_and_the_overview_name_one_row_as_the_lowest(make):
         found = lowest(view, mode)
         row = overview(results).rows[found.measures.position]
         assert found.measures.parameter in [cell.text for cell in row]
+
+
+def test_an_end_that_misses_its_level_is_written_so_that_it_is_seen():
+    assert ends(0.3249, 0.8961, 2) == "0.325 to 0.896"
+    assert ends(0.75, 0.92, 2) == "0.75 to 0.92"
+    assert ends(0.8999999, 0.95, 2) == "0.9000 to 0.9500"  # no more than four digits

@@ -8,7 +8,7 @@ from recovery.report import view as view_module
 from recovery.report.conflict import cells_in_conflict, conflicts
 from recovery.report.content import report_content
 from recovery.report.document import Report, Section, Table, Text
-from recovery.report.text import share
+from recovery.report.headline import ends
 from recovery.report.view import Measures, View
 from recovery.shares import binomial_interval
 
@@ -204,7 +204,7 @@ def with_rows(make, monkeypatch, rows, mode="prior", **fields):
 def test_the_interval_of_the_lowest_coverage_is_simultaneous_over_the_rows(make, monkeypatch):
     said, tiles = with_rows(make, monkeypatch, [(0, 82, 100), (0, 90, 100), (0, 91, 100)])
     lower, upper = binomial_interval(0.82, 100, 1 - 0.05 / 3)
-    words = f"95 % interval, simultaneous over the 3 rows, {share(lower)} to {share(upper)}"
+    words = f"95 % interval, simultaneous over the 3 rows, {ends(lower, upper, 2)}"
     assert words in said
     assert words in tiles["Lowest coverage for its n, truth drawn from the prior"].detail
 

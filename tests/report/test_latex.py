@@ -24,7 +24,7 @@ COMMANDS = set(
     "linewidth shortstack begingroup endgroup endfirsthead endhead endfoot noindent "
     "textbackslash textasciicircum textasciitilde textless textgreater textbar char "
     "textendash textquotedblleft textquotedblright ldots ss AE o l downarrow uparrow pm infty "
-    "sigma mu circ v d".split()
+    "sigma mu circ v d sbox ifdim wd usebox resizebox".split()
 )
 
 
@@ -171,6 +171,7 @@ def test_pdftex_takes_every_table(make, tmp_path: Path):
             (tmp_path / f"{run}-{name}").write_text(text, encoding="utf-8")
             inputs.append(rf"\input{{{run}-{name.removesuffix('.tex')}}}")
     paper = [r"\documentclass{article}", r"\usepackage{booktabs}", r"\usepackage{longtable}",
+             r"\usepackage{graphicx}",
              r"\begin{document}", r"\listoftables", *inputs, r"\end{document}"]  # fmt: skip
     (tmp_path / "paper.tex").write_text("\n".join(paper))
     for _ in range(2):  # the second time with the list of tables
