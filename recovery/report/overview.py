@@ -9,7 +9,7 @@ from recovery.report.fits import worst_r_hat
 from recovery.report.headline import ends, simultaneous, tail, too_low
 from recovery.report.measured import PERCENT, axis_columns, judged
 from recovery.report.reading import ENOUGH, Reading, readings
-from recovery.report.text import MISSING, count, level, plain, share, with_error
+from recovery.report.text import MISSING, level, plain, share, with_error
 from recovery.report.view import View
 from recovery.shares import binomial_interval
 
@@ -63,7 +63,7 @@ def overview_table(view: View, tests: list[RankTest]) -> Table:
                "coverage is hardest to explain by chance, with its 95 % interval, simultaneous "
                "over all rows of the truth mode"),
         Column("of", numeric=False, hint="the parameter with that coverage"),
-        Column("ranks", numeric=False, hint="tests of ranks in the cell that reject, after Holm "
+        Column("ranks", numeric=False, hint="tests of ranks in the cell that reject, of how many, after Holm "
                "over all tests; truth mode prior only"),
         Column("r_hat max"),
         Column("wall, s", hint="seconds per complete fit, compilation not counted"),
@@ -107,7 +107,7 @@ def _ranks(view: View, position: int, tests: list[RankTest]) -> Cell:
     if view.modes[position] != "prior" or not mine:
         return Cell(MISSING)
     rejected = sum(test.rejected for test in mine)
-    return Cell(f"{rejected} of {count(len(mine), 'test')}", "bad" if rejected else "")
+    return Cell(f"{rejected} of {len(mine)}", "bad" if rejected else "")
 
 
 def _word(
