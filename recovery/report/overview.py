@@ -63,8 +63,8 @@ def overview_table(view: View, tests: list[RankTest]) -> Table:
                "coverage is hardest to explain by chance, with its 95 % interval, simultaneous "
                "over all rows of the truth mode"),
         Column("of", numeric=False, hint="the parameter with that coverage"),
-        Column("ranks", numeric=False, hint="tests of ranks in the cell that reject, of how many, after Holm "
-               "over all tests; truth mode prior only"),
+        Column("ranks", numeric=False, hint="tests of ranks in the cell that reject, "
+               "of how many, after Holm over all tests; truth mode prior only"),
         Column("r_hat max"),
         Column("wall, s", hint="seconds per complete fit, compilation not counted"),
     )  # fmt: skip
