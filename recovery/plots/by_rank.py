@@ -156,7 +156,10 @@ def gammas(ranked: Ranked) -> Made | None:
     title = f"Evidence against uniform ranks by number of simulations, {_TRUTH}"
     looks = "many sizes are many looks: right posteriors dip below 0 at some size far more often "
     looks += "than one in 20, so judge by the right end"
-    notes = [*ranked.pooled, "all cells together", looks]
+    notes = [
+        *ranked.pooled,
+        "all cells together; many sizes are many looks: judge by the right end",
+    ]
     chosen = len(ranked.shown) < len(ranked.names)
     sizes = {name: ranks.size for name, ranks in lines.items()}
     finding = findings.of_gamma(below, sizes, ALPHA, chosen=chosen)

@@ -31,6 +31,9 @@ _DRAWN = ("z_score", "contraction")
 _Z_TICKS = (-1000, -300, -100, -30, -10, -5, -2, 0, 2, 5, 10, 30, 100, 300, 1000)
 _LEFT_OVER = (0.3, 0.03, 3e-3, *(10.0**power for power in range(12, -12, -1)))
 _FLOOR = 1e-12  # 1 - contraction: on a log scale 1 itself has no place
+_RAISED = str.maketrans(
+    "-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
+)
 _UNEVEN = 20.0  # ratio of shares of variance left, from which a linear scale hides most points
 _WIDE = 10.0  # a z-score from which the vertical axis is linear only near zero
 
@@ -173,7 +176,7 @@ def draw_contraction(
 
 def _alpha(n: int) -> float:
     """Return an opacity that keeps clouds of many points readable."""
-    return float(np.clip(8 / np.sqrt(n), 0.2, 0.8))
+    return float(np.clip(12 / np.sqrt(n), 0.35, 0.8))
 
 
 def suits_log(contraction: Floats) -> bool:
@@ -219,7 +222,11 @@ class _RoundContractions(Locator):
 
 def _contraction_text(contraction: float, _: int) -> str:
     left = 1 - contraction
-    return f"{contraction:.6g}" if left > 5e-5 else f"1 \N{MINUS SIGN} {left:.1g}"
+    if left > 5e-5:
+        return f"{contraction:.6g}"
+    digit, power = f"{left:.0e}".split("e")
+    raised = str(int(power)).translate(_RAISED)
+    return "1 \N{MINUS SIGN} " + (f"10{raised}" if digit == "1" else f"{digit}·10{raised}")
 
 
 def _forward(contraction: Floats) -> Floats:

@@ -146,21 +146,29 @@ def draw_levels(
     out = [band and leaves(cell, n_levels, alpha) for cell in cells]
     inside = GOOD if len(cells) == 1 else QUIET
     there = list(dict.fromkeys(labels))
-    colours = {name: look.color for name, look in zip(there, looks(len(there)), strict=True)}
-    for name, colour in colours.items():
-        ax.plot([], [], color=colour, label=shown(name, 40))
+    by_label = dict(zip(there, looks(len(there)), strict=True))
+    for name, look in by_label.items():
+        style = (
+            "-" if band else look.linestyle
+        )  # a dash is for what leaves the band, if there is one
+        ax.plot([], [], color=look.color, linestyle=style, label=shown(name, 40))
     drawn = some(out, most)
     for i in drawn:
         cell, beyond = cells[i], out[i]
-        colour = colours[labels[i]] if colours else BAD if beyond else inside
+        colour, style = BAD if beyond else inside, "--" if beyond else "-"
+        if by_label:
+            colour = by_label[labels[i]].color
+            style = style if band else by_label[labels[i]].linestyle
         share = np.concatenate([[0], covered(cell, n_levels)]) / cell.size
-        ax.plot(at, share - at, color=colour, linestyle="--" if beyond else "-",
+        # At level 1 an interval of draws has no end: what is drawn there tells nothing.
+        last = None if band else -1
+        ax.plot(at[:last], (share - at)[:last], color=colour, linestyle=style,
                 linewidth=1.1, alpha=1.0 if beyond or len(cells) <= 12 else 0.6,
                 zorder=3 if beyond else 2)  # fmt: skip
     if band:
-        if not colours:
+        if not by_label:
             ax.plot([], [], color=inside, label="inside its band")
-        ax.plot([], [], color=GUIDE if colours else BAD, linestyle="--", label="leaves its band")
+        ax.plot([], [], color=GUIDE if by_label else BAD, linestyle="--", label="leaves its band")
         title = of_band(sum(out), len(cells))
     if len(drawn) < len(cells):
         title += f"; {len(drawn)} drawn"
