@@ -148,9 +148,7 @@ def draw_levels(
     there = list(dict.fromkeys(labels))
     by_label = dict(zip(there, looks(len(there)), strict=True))
     for name, look in by_label.items():
-        style = (
-            "-" if band else look.linestyle
-        )  # a dash is for what leaves the band, if there is one
+        style = "-" if band else look.linestyle  # a dash is for what leaves a band
         ax.plot([], [], color=look.color, linestyle=style, label=shown(name, 40))
     drawn = some(out, most)
     for i in drawn:
