@@ -7,7 +7,7 @@ import numpy as np
 from recovery.rank_tests import RankTest
 from recovery.report.conflict import cells_in_conflict
 from recovery.report.document import Conclusion, Text, Tone
-from recovery.report.headline import lowest
+from recovery.report.lowest import lowest
 from recovery.report.measured import PERCENT, judged
 from recovery.report.reading import ENOUGH, Reading, readings, some, where
 from recovery.report.soundness import MISSPECIFIED, other_causes, unseen

@@ -6,7 +6,7 @@ from recovery.rank_tests import RankTest
 from recovery.report.document import Cell, Column, Section, Table, Text, Tone, row
 from recovery.report.failures import paused
 from recovery.report.fits import worst_r_hat
-from recovery.report.headline import ends, simultaneous, tail, too_low
+from recovery.report.lowest import ends, simultaneous, tail, too_low
 from recovery.report.measured import PERCENT, axis_columns, judged
 from recovery.report.reading import ENOUGH, Reading, readings
 from recovery.report.text import MISSING, level, plain, share, with_error

@@ -8,7 +8,8 @@ import pytest
 from recovery.report.conclusion import conclusion
 from recovery.report.content import report_content
 from recovery.report.document import Conclusion, Section, Table
-from recovery.report.headline import _pooled_error, ends, lowest
+from recovery.report.headline import _pooled_error
+from recovery.report.lowest import ends, lowest
 from recovery.report.view import View
 
 

@@ -8,7 +8,7 @@ from recovery.report import view as view_module
 from recovery.report.conflict import cells_in_conflict, conflicts
 from recovery.report.content import report_content
 from recovery.report.document import Report, Section, Table, Text
-from recovery.report.headline import ends
+from recovery.report.lowest import ends
 from recovery.report.view import Measures, View
 from recovery.shares import binomial_interval
 
