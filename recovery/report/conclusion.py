@@ -205,4 +205,4 @@ def _lost_fits(view: View) -> Text | None:
     if not parts:
         return None
     tone: Tone = "bad" if failed > _MANY * done else "warn"
-    return Text(f"{' and '.join(parts)}.", tone, "failures" if failed else "table-flags")
+    return Text(f"{' and '.join(parts)}.", tone, "failures" if failed else "table-flagged")

@@ -4,11 +4,13 @@ import numpy as np
 
 from recovery.record import FITTED
 from recovery.report.document import Block, Cell, Column, Section, Table, Text, row
-from recovery.report.fits import cell_columns, cell_names
+from recovery.report.fits import cell_columns, cell_names, worst_r_hat
 from recovery.report.measured import PERCENT, coverage_cell, marked
+from recovery.report.tables import flagged_fits
 from recovery.report.text import MISSING, count, level, number, plain, with_error
 from recovery.report.view import CI_PROB, View
 
+_MOST_SHOWN = 20  # flagged fits that are named
 _CLEAR = 1.96  # Monte Carlo standard errors from which a difference is marked
 
 
@@ -66,7 +68,43 @@ def flagged_section(view: View) -> Section | None:
             "tables/sensitivity.csv.",
         ),
     )
-    return Section("flagged", "With and without flagged fits", (text, table, *_refits(view)))
+    blocks = (text, table, _worst(view), *_refits(view))
+    return Section("flagged", "With and without flagged fits", blocks)
+
+
+def _worst(view: View) -> Table:
+    """Return the worst flagged fits, with the keys to look at them again."""
+    frame = flagged_fits(view, _MOST_SHOWN)
+    own = view.own(frame)
+    shown = ("key", "flags", "r_hat_max", "ess_bulk_min", "divergences")
+    columns = (own[name].tolist() for name in shown)
+    rows = [
+        row(
+            plain(key),
+            *cell_names(view, position),
+            plain(flags),
+            worst_r_hat(float(r_hat)),
+            number(float(ess)),
+            number(float(divergences)),
+        )
+        for position, key, flags, r_hat, ess, divergences in zip(
+            view.positions(frame), *columns, strict=True
+        )
+    ]
+    return Table(
+        f"Flagged fits, the worst first, at most {_MOST_SHOWN}.",
+        (
+            Column("key", numeric=False),
+            *cell_columns(view),
+            Column("flags", numeric=False),
+            Column("r_hat max"),
+            Column("ESS bulk min"),
+            Column("divergences"),
+        ),
+        tuple(rows),
+        ("recovery replay DIR KEY repeats one exactly; more are in tables/flagged.csv.",),
+        slug="table-flagged",
+    )
 
 
 def _refits(view: View) -> list[Block]:
