@@ -19,7 +19,7 @@ from recovery.plots.frames import is_level, levels_of, of_mode
 from recovery.plots.gamma import plot_gamma
 from recovery.plots.heat import plot_heat
 from recovery.plots.levels import plot_coverage_levels
-from recovery.plots.model import plot_model
+from recovery.plots.model import latest, plot_model
 from recovery.plots.nested_loop import plot_nested_loop
 from recovery.plots.predictive import plot_predictive_coverage
 from recovery.plots.rank import plot_rank_ecdf, plot_rank_histogram
@@ -172,10 +172,10 @@ class Plots:
 
     def model(self, *, ax: Axes | None = None) -> Axes:
         """Draw the graph of the model that was fitted; see `plot_model`."""
-        known = [found for session in self._results.sessions if (found := session.get("model"))]
-        if not known:
+        portrait = latest(self._results.sessions)
+        if not portrait:
             raise NothingMeasured("results.plot: no session of this run knows its model")
-        return plot_model(known[-1], ax=ax)
+        return plot_model(portrait, ax=ax)
 
     # --- which frame, and which of it ----------------------------------------------------------
 

@@ -109,7 +109,7 @@ class Colours:
 
     def __init__(self, values: Floats, measure: str) -> None:
         self.measure = measure
-        self.nominal = _nominal(measure)
+        self.nominal = ideal(measure) if "coverage" in measure else None
         low, high = float(values.min()), float(values.max())
         self.cmap: Colormap = SEQUENTIAL
         if self.nominal is None:
@@ -210,13 +210,12 @@ def _label_rows(ax: Axes, levels: Sequence[Any]) -> None:
     ax.set_yticks(range(0, len(levels), step), [inert(text) for text in texts[::step]])
 
 
-def _nominal(measure: str) -> float | None:
-    """Return the nominal level of a coverage; None for any other measure."""
+def ideal(measure: str) -> float | None:
+    """Return the value of a measure that is right; None where there is none."""
     try:
-        info = measure_info(measure)
+        return measure_info(measure).ideal
     except ValueError:
         return None
-    return info.ideal if "coverage" in measure else None
 
 
 def measure_label(measure: str) -> str:

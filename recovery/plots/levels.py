@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 
 from recovery.calibration import Counts, ecdf_band
 from recovery.plots.frames import Floats, by_cell, need, need_rows, of_mode, of_parameter
-from recovery.plots.rank import of_band, some
-from recovery.plots.style import BAD, BAND, GOOD, GUIDE, QUIET, drawing, looks
+from recovery.plots.rank import draw_band, of_band, some
+from recovery.plots.style import BAD, GOOD, GUIDE, QUIET, drawing, looks
 from recovery.plots.text import count, level_text, shown
 
 LEVELS = 50
@@ -63,11 +63,10 @@ def plot_coverage_levels(
     Notes
     -----
     A central interval of level c of a continuous quantity holds the truth where |2 PIT - 1| < c.
-    Folded so, a uniform PIT is
-    uniform again, so the band of its ECDF at ``n_levels`` places is that of as many ranks. What
-    is folded away is on which side the truth lies; see `plot_rank_ecdf` for that. Coverage over
-    levels with a simultaneous band: Säilynoja, Bürkner & Vehtari (2022),
-    doi:10.1007/s11222-022-10090-6.
+    Folded so, a uniform PIT is uniform again, so the band of its ECDF at ``n_levels`` places is
+    that of as many ranks. What is folded away is on which side the truth lies; see
+    `plot_rank_ecdf` for that. Coverage over levels with a simultaneous band: Säilynoja, Bürkner &
+    Vehtari (2022), doi:10.1007/s11222-022-10090-6.
     """
     need(estimates, "estimates", "pit", *([hue] if hue is not None else []))
     if n_levels < 2:
@@ -135,14 +134,7 @@ def draw_levels(
     ax.axhline(0, color=GUIDE, linewidth=0.8, zorder=1)
     title = count(len(cells), "cell")
     if band:
-        fewest, largest = min(c.size for c in cells), max(c.size for c in cells)
-        lower, upper = (
-            np.concatenate([[0], end, [fewest]]) / fewest - at
-            for end in ecdf_band(fewest, n_levels, alpha)
-        )
-        size = f"n = {fewest}" if fewest == largest else f"n = {fewest}, the fewest"
-        ax.fill_between(at, lower, upper, color=BAND, linewidth=0, zorder=0,
-                        label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
+        draw_band(ax, at, cells, alpha)
     out = [band and leaves(cell, n_levels, alpha) for cell in cells]
     inside = GOOD if len(cells) == 1 else QUIET
     there = list(dict.fromkeys(labels))

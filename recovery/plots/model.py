@@ -85,12 +85,16 @@ def plot_model(portrait: Portrait, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def latest(sessions: Sequence[Mapping[str, Any]]) -> Portrait:
+    """Return the portrait of the last session that knows its model; empty if none does."""
+    return next((found for s in reversed(sessions) if (found := s.get("model"))), {})
+
+
 def model(sessions: Sequence[Mapping[str, Any]]) -> Made | None:
     """Make the figure of the model, if a session knows one that fits a picture."""
-    known = [found for session in sessions if (found := session.get("model"))]
-    if not known or len(known[-1]) > _MOST:
+    portrait = latest(sessions)
+    if not 0 < len(portrait) <= _MOST:
         return None
-    portrait: Portrait = known[-1]
     with styled():
         figure = new_figure(WIDTH, 1.15 * len(_rows(portrait)) + 0.7)
         title = "The model that is fitted: each variable, and what it depends on"

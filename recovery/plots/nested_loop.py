@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from scipy.stats import binom
 
 from recovery.calibration import Counts
-from recovery.measures import measure_info
 from recovery.plots.frames import axes_of, levels_of, need, need_rows, of_mode, of_parameter
-from recovery.plots.heat import measure_label, measured
+from recovery.plots.heat import ideal, measure_label, measured
 from recovery.plots.style import BAND, GUIDE, QUIET, drawing, looks
 from recovery.plots.text import distinct, inert, level_text, shorten
 from recovery.plots.view import TRUTH, swept
@@ -89,15 +88,15 @@ def draw_nested_loop(
         [name if len(modes) == 1 else f"{name}, {TRUTH[mode]}" for name, mode in lines], 44
     )
     reach = [float(rows["estimate"].min()), float(rows["estimate"].max())]
-    ideal = _ideal(measure)
-    if ideal is not None:
+    right = ideal(measure)
+    if right is not None:
         word = "nominal" if "coverage" in measure else "ideal"
-        ax.axhline(ideal, color=GUIDE, linestyle="--", linewidth=1, zorder=1,
-                   label=f"{word} {ideal:g}")  # fmt: skip
-        reach += [ideal]
+        ax.axhline(right, color=GUIDE, linestyle="--", linewidth=1, zorder=1,
+                   label=f"{word} {right:g}")  # fmt: skip
+        reach += [right]
         if "coverage" in measure:
             fewest = int(rows["n"].min())
-            ends = np.asarray(binom.interval(0.95, fewest, ideal)) / fewest
+            ends = np.asarray(binom.interval(0.95, fewest, right)) / fewest
             ax.axhspan(*ends, color=BAND, linewidth=0, zorder=0,
                        label=f"95 % range of one coverage (n = {fewest})")  # fmt: skip
             reach += ends.tolist()
@@ -159,13 +158,6 @@ def _named(axis: str, levels: list[Any]) -> str:
     if len(texts) > _MOST_NAMED:
         texts = [*texts[:2], "…", texts[-1]]
     return f"{shorten(axis, 40)}: {', '.join(texts)}"
-
-
-def _ideal(measure: str) -> float | None:
-    try:
-        return measure_info(measure).ideal
-    except ValueError:
-        return None
 
 
 def _one_row_each(places: Counts, name: str, loops: Sequence[str]) -> None:

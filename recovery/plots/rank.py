@@ -102,6 +102,18 @@ def some(out: Sequence[bool], most: int | None) -> list[int]:
     return [*([rest[i] for i in evenly(len(rest), room)] if room else []), *leaving]
 
 
+def draw_band(ax: Axes, at: Floats, ranks: Sequence[Counts], alpha: float) -> None:
+    """Draw the exact band of the cell with the fewest ranks, less the diagonal, at all places."""
+    fewest, largest = min(r.size for r in ranks), max(r.size for r in ranks)
+    lower, upper = (
+        np.concatenate([[0], end, [fewest]]) / fewest - at
+        for end in ecdf_band(fewest, at.size - 1, alpha)
+    )
+    size = f"n = {fewest}" if fewest == largest else f"n = {fewest}, the fewest"
+    ax.fill_between(at, lower, upper, color=BAND, linewidth=0, zorder=0,
+                    label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
+
+
 def draw_ecdfs(
     ax: Axes,
     parameter: str,
@@ -117,14 +129,7 @@ def draw_ecdfs(
     Every line is judged at every rank, and drawn at each `every`-th.
     """
     at = np.arange(n_draws + 2) / (n_draws + 1)
-    fewest, largest = min(r.size for r in ranks), max(r.size for r in ranks)
-    lower, upper = (
-        np.concatenate([[0], end, [fewest]]) / fewest - at
-        for end in ecdf_band(fewest, n_draws + 1, alpha)
-    )
-    size = f"n = {fewest}" if fewest == largest else f"n = {fewest}, the fewest"
-    ax.fill_between(at, lower, upper, color=BAND, linewidth=0, zorder=0,
-                    label=f"{100 * (1 - alpha):g} % band ({size})")  # fmt: skip
+    draw_band(ax, at, ranks, alpha)
     ax.axhline(0, color=GUIDE, linewidth=0.8, zorder=1)
     out = [leaves_band(cell, n_draws, alpha) for cell in ranks]
     drawn = some(out, most)

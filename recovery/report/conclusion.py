@@ -36,12 +36,13 @@ def conclusion(view: View, tests: list[RankTest]) -> Conclusion:
     low = _low(view)
     if low and tests and sampler.tone != "bad":
         words = "Coverage is low, though ranks show no departure"
-    lost = sum(bool(reading.lost) for reading in readings(view))
+    fixed = readings(view)
+    lost = sum(bool(reading.lost) for reading in fixed)
     if lost:
         words += (
             f"; the fixed truth is lost in {lost} of {count(view.modes.count('fixed'), 'cell')}"
         )
-    found = [sampler, low, _precision(view), _fixed(view), _lost_fits(view)]
+    found = [sampler, low, _precision(view), _fixed(view, fixed), _lost_fits(view)]
     sentences = tuple(text for text in found if text)
     left = max(int(view.cells["n_planned"].sum()) - len(view.fits), 0)
     if left:
@@ -137,9 +138,8 @@ def _precision(view: View) -> Text | None:
     return Text(text, "warn", "table-prior")
 
 
-def _fixed(view: View) -> Text | None:
+def _fixed(view: View, found: list[Reading]) -> Text | None:
     """Say what became of the fixed truth, and call a conflict with the prior that."""
-    found = readings(view)
     if not found:
         return None
     lost = [reading for reading in found if reading.lost]

@@ -22,8 +22,9 @@ def failures_section(view: View) -> Section:
     number_failed, total = len(places), len(view.fits)
     if not number_failed:
         text = Text(f"None of {count(total, 'replicate')} failed.")
-        blocks: list[Block] = [text, *_again(view), *_quantities(view)]
-        return Section("failures", "Failures", tuple(blocks), brief=tuple(_quantities(view)))
+        quantities = _quantities(view)
+        blocks: list[Block] = [text, *_again(view), *quantities]
+        return Section("failures", "Failures", tuple(blocks), brief=tuple(quantities))
     failures = [view.results.columns.failures.get(place, (None,) * 3) for place in places.tolist()]
     frame = pd.DataFrame(failures, columns=["stage", "error", "traceback"])
     frame["key"] = view.results.keys(places)
@@ -61,18 +62,15 @@ def failures_section(view: View) -> Section:
         "bad",
     )
     table = Table("Failures by error.", columns, tuple(rows), slug="table-failures")
-    blocks = [said, *_paused(view), *_again(view), table, *codes[:_CODES_SHOWN]]
+    stopped, quantities = _paused(view), _quantities(view)
+    blocks = [said, *stopped, *_again(view), table, *codes[:_CODES_SHOWN]]
     if len(codes) > _CODES_SHOWN:
         blocks.append(
             Text(f"Tracebacks of the other {len(codes) - _CODES_SHOWN} are in the store.")
         )
-    blocks += [*_bounds(view), *_quantities(view)]
-    return Section(
-        "failures",
-        "Failures",
-        tuple(blocks),
-        brief=(said, *_paused(view), table, *_quantities(view)),
-    )
+    blocks += [*_bounds(view), *quantities]
+    brief = (said, *stopped, table, *quantities)
+    return Section("failures", "Failures", tuple(blocks), brief=brief)
 
 
 def paused(view: View) -> dict[int, str]:

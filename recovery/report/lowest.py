@@ -1,7 +1,7 @@
 """The row whose coverage is hardest to explain by chance, over all rows that chance had."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from scipy.special import bdtr
@@ -65,17 +65,29 @@ def lowest(view: View, mode: str, without: Collection[int] = ()) -> Lowest | Non
 
     The lowest coverage need not be: that of few fits varies more.
     """
-    every = [m for m in view.fitted(mode) if m.coverage.n and not math.isnan(m.coverage.estimate)]
-    rows = [m for m in every if m.position not in without]
+    every = with_coverage(view.fitted(mode))
+    rows = judgeable(view, [m for m in every if m.position not in without])
     if not rows:
         return None
-    # What no table judges is looked at only where there is nothing else.
-    rows = [m for m in rows if judged(view, m)] or rows
-    low = [m for m in rows if too_low(view, m, len(every))]
-    lowest = min(low or rows, key=lambda m: (tail(m.coverage), m.coverage.estimate))
+    lowest = hardest(rows)
     same = lowest.coverage.estimate, lowest.coverage.n
     equals = sum((m.coverage.estimate, m.coverage.n) == same for m in rows) - 1
-    return Lowest(lowest, len(every), equals, bool(low))
+    return Lowest(lowest, len(every), equals, too_low(view, lowest, len(every)))
+
+
+def with_coverage(rows: Sequence[Measures]) -> list[Measures]:
+    """Return the rows that have a coverage at all."""
+    return [m for m in rows if m.coverage.n and not math.isnan(m.coverage.estimate)]
+
+
+def judgeable(view: View, rows: list[Measures]) -> list[Measures]:
+    """Return the rows that tables judge; all of them only where there are none."""
+    return [m for m in rows if judged(view, m)] or rows
+
+
+def hardest(rows: Sequence[Measures]) -> Measures:
+    """Return the row whose coverage is hardest to explain by chance: if any is too low, it is."""
+    return min(rows, key=lambda m: (tail(m.coverage), m.coverage.estimate))
 
 
 def too_low(view: View, measures: Measures, among: int) -> bool:

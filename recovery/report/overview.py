@@ -1,18 +1,24 @@
 """Every cell in one row: the table that a reader of nothing else should see."""
 
-import math
-
 from recovery.rank_tests import RankTest
 from recovery.report.document import Cell, Column, Section, Table, Text, Tone, row
 from recovery.report.failures import paused
 from recovery.report.fits import worst_r_hat
-from recovery.report.lowest import ends, simultaneous, tail, too_low
-from recovery.report.measured import PERCENT, axis_columns, judged
+from recovery.report.lowest import (
+    ends,
+    hardest,
+    judgeable,
+    simultaneous,
+    too_low,
+    with_coverage,
+)
+from recovery.report.measured import PERCENT, axis_columns
 from recovery.report.reading import ENOUGH, Reading, readings
 from recovery.report.text import MISSING, level, plain, share, with_error
-from recovery.report.view import View
+from recovery.report.view import Measures, View
 from recovery.shares import binomial_interval
 
+_PAUSED = Cell("paused: every fit fails alike", "bad")
 _FINER = 100  # fits from which a third digit of a share is of use
 
 
@@ -29,25 +35,35 @@ def overview_section(view: View, tests: list[RankTest]) -> Section:
 def overview_table(view: View, tests: list[RankTest]) -> Table:
     """Return a row per cell: fits, lowest coverage, ranks, convergence, cost, and a word."""
     by_cell = {reading.position: reading for reading in readings(view)}
+    by_place: dict[int | None, list[RankTest]] = {}
+    for test in tests:
+        by_place.setdefault(test.position, []).append(test)
     stopped = paused(view)
     diagnostics, cost = view.own(view.diagnostics), view.own(view.cost)
+    fitted = {mode: view.fitted(mode) for mode in dict.fromkeys(view.modes)}
+    mine: dict[int, list[Measures]] = {}
+    for m in (m for found in fitted.values() for m in found):
+        mine.setdefault(m.position, []).append(m)
     rows = []
-    for position in range(len(view.cells)):
+    for position, mode in enumerate(view.modes):
         fits = diagnostics.iloc[position]
-        n_ok, n_planned = int(fits["n_ok"]), int(fits["n_planned"])
-        coverage = _lowest(view, position)
+        n, n_ok, n_planned = (int(fits[name]) for name in ("n", "n_ok", "n_planned"))
+        own_tests = by_place.get(position, [])
+        coverage = _lowest(view, mine.get(position, []), len(fitted[mode]))
         low = bool(coverage[0].tone)
         spent = cost.iloc[position]
         rows.append(
             row(
-                view.modes[position],
+                mode,
                 *view.levels[position],
-                _word(view, position, tests, by_cell.get(position), stopped, low),
-                f"{n_ok:,} of {max(n_planned, int(fits['n'])):,}",
+                _PAUSED
+                if position in stopped
+                else _word(n, n_ok, own_tests, by_cell.get(position), low),
+                f"{n_ok:,} of {max(n_planned, n):,}",
                 _count(int(fits["n_failed"]), "bad"),
                 _count(int(fits["n_flagged"]), "warn"),
                 *coverage,
-                _ranks(view, position, tests),
+                _ranks(own_tests),
                 worst_r_hat(float(fits["r_hat_max"])),
                 with_error(float(spent["wall_s"]), float(spent["wall_s_mcse"])),
             )
@@ -86,14 +102,11 @@ def _count(n: int, tone: Tone) -> Cell:
     return Cell(level(n), tone if n else "")
 
 
-def _lowest(view: View, position: int) -> tuple[Cell, str]:
-    rows = [m for m in view.fitted(view.modes[position]) if m.position == position]
-    rows = [m for m in rows if m.coverage.n and not math.isnan(m.coverage.estimate)]
+def _lowest(view: View, mine: list[Measures], among: int) -> tuple[Cell, str]:
+    rows = judgeable(view, with_coverage(mine))
     if not rows:
         return Cell(MISSING), MISSING
-    among = len(view.fitted(view.modes[position]))
-    rows = [m for m in rows if judged(view, m)] or rows
-    worst = min(rows, key=lambda m: (tail(m.coverage), m.coverage.estimate))
+    worst = hardest(rows)
     low = too_low(view, worst, among)
     estimate, n = worst.coverage.estimate, worst.coverage.n
     lower, upper = binomial_interval(estimate, n, simultaneous(among))
@@ -102,36 +115,24 @@ def _lowest(view: View, position: int) -> tuple[Cell, str]:
     return Cell(text + (" ▼" if low else ""), "warn" if low else ""), plain(worst.parameter)
 
 
-def _ranks(view: View, position: int, tests: list[RankTest]) -> Cell:
-    mine = [test for test in tests if test.position == position]
-    if view.modes[position] != "prior" or not mine:
+def _ranks(mine: list[RankTest]) -> Cell:
+    if not mine:
         return Cell(MISSING)
     rejected = sum(test.rejected for test in mine)
     return Cell(f"{rejected} of {len(mine)}", "bad" if rejected else "")
 
 
-def _word(
-    view: View,
-    position: int,
-    tests: list[RankTest],
-    reading: Reading | None,
-    stopped: dict[int, str],
-    low: bool,
-) -> Cell:
-    if position in stopped:
-        return Cell("paused: every fit fails alike", "bad")
-    if not any(cell == position for cell, _ in view.groups):
-        done = (view.replicate_positions == position).any()
-        return Cell("every fit failed", "bad") if done else Cell("not run yet", "warn")
-    n = int((view.replicate_positions[view.results.columns.ok] == position).sum())
-    few = Cell(f"inconclusive, n = {n}", "warn")
+def _word(n: int, n_ok: int, tests: list[RankTest], reading: Reading | None, low: bool) -> Cell:
+    """Say what to think of a cell that is not paused, given its replicates and its own tests."""
+    if not n_ok:
+        return Cell("every fit failed", "bad") if n else Cell("not run yet", "warn")
+    few = Cell(f"inconclusive, n = {n_ok}", "warn")
     if reading is not None:
-        return Cell(*reading.word) if reading.rejected or reading.off or n >= ENOUGH else few
-    mine = [test for test in tests if test.position == position]
-    if not mine:
+        return Cell(*reading.word) if reading.rejected or reading.off or n_ok >= ENOUGH else few
+    if not tests:
         return Cell("no rank could be tested", "warn")
-    if any(test.rejected for test in mine):
+    if any(test.rejected for test in tests):
         return Cell("not calibrated", "bad")
     if low:
         return Cell("coverage low", "warn")
-    return few if min(test.result.n for test in mine) < ENOUGH else Cell("no departure found")
+    return few if min(test.result.n for test in tests) < ENOUGH else Cell("no departure found")
