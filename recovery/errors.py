@@ -9,6 +9,7 @@ RecoveryError
 │   ├── OutputError             the output folder cannot be used
 │   ├── StoreConflict           the folder holds another run
 │   ├── StoreBusy               another process is writing the store
+│   ├── NothingInCommon         two runs that are to be compared have no cell in common
 │   └── NotAStore               the file in the store's place is something else
 ├── UserCodeError               exit 2: the user's own function raised; shown with its traceback
 ├── StoreDamaged                exit 1: the store cannot be read
@@ -60,6 +61,10 @@ class StoreConflict(UsageError):
 
 class StoreBusy(UsageError):
     """Another process holds the store."""
+
+
+class NothingInCommon(UsageError):
+    """Two runs have no cell in common, so there is nothing to compare."""
 
 
 class NotAStore(UsageError):

@@ -69,6 +69,8 @@ LAYERS = [
     "plots",
     "plotted",
     "results",
+    "comparison",
+    "history",
     "report",
     "sweep",
     "replay",
