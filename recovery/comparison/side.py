@@ -92,6 +92,12 @@ class Side:
                 found[order[at[here]]] = sessions[here] - 1
         return found
 
+    @cached_property
+    def priors(self) -> list[dict[str, dict[str, Any]]]:
+        """What is known of the prior of each parameter, of each cell."""
+        with self._opened() as store:
+            return [{p["parameter"]: p for p in cell["priors"]} for cell in store.cells()]
+
     def interleaved(self, session: int) -> dict[str, Any] | None:
         """Return what a session says of the job that it was an interleaved part of, if any."""
         if not 0 <= session < len(self.results.sessions):
