@@ -22,6 +22,7 @@ LEVEL: Final = 0.95
 """Level of the intervals of ratios, each for itself."""
 RATIOS: Final = ("gradient_evaluations", "ess_bulk_per_gradient", "draws")
 TIMES: Final = ("wall_s", "ess_bulk_per_s")
+NO_RATIO: Final = "no ratio: none on one side"
 COLUMNS: Final = ("position", "cost", "base", "base_mcse", "base_n", "head", "head_mcse", "head_n",
                   "ratio", "lower", "upper", "n", "unit", "note")  # fmt: skip
 
@@ -108,7 +109,7 @@ def _of_means(base: Floats, head: Floats, *, paired: bool) -> _Ratio:
     if n and not base.any() and not head.any():
         return _Ratio(math.nan, math.nan, math.nan, n, unit, "none in either")
     if not n or not base.any() or not head.any():
-        return _Ratio(math.nan, math.nan, math.nan, n, unit, "no ratio to 0")
+        return _Ratio(math.nan, math.nan, math.nan, n, unit, NO_RATIO)
     over, under = float(head.mean()), float(base.mean())
     if paired:
         error = mean_se(head / over - base / under)[1]

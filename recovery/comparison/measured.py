@@ -11,7 +11,7 @@ from recovery.blocks import Integers
 from recovery.comparison.matching import Matched, Matching, Pairs
 from recovery.comparison.side import Side, where
 from recovery.errors import UsageError
-from recovery.measures import Difference, measure_info, paired, unpaired
+from recovery.measures import MEASURES, Difference, measure_info, paired, unpaired
 from recovery.measures.catalogue import LEVELLED
 from recovery.measures.paired import joint_coverage_difference
 from recovery.measures.pairs import PAIRS
@@ -40,9 +40,9 @@ def check_measures(names: Sequence[str]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for name in names:
         level = re.fullmatch(r"(.+?)_(\d+(?:\.\d+)?)", name)
-        base = level.group(1) if level and level.group(1) in _LEVELLED else name
+        base = level.group(1) if level and level.group(1) in MEASURES else name
         try:
-            measure_info(name)
+            measure_info(base)
             prob = float(level.group(2)) / 100 if level and base != name else None
             if prob is not None:
                 check_probability("the level of an interval", prob)
@@ -50,7 +50,9 @@ def check_measures(names: Sequence[str]) -> dict[str, float | None]:
             raise UsageError(f"measure {name!r}: {error}") from None
         if base in PAIRS:
             raise UsageError(f"measure {name!r} is of pairs within one run; choose another")
-        if (base in _LEVELLED) != (prob is not None):
+        if base not in _LEVELLED and prob is not None:
+            raise UsageError(f"measure {name!r}: {base} is of no interval; leave the level out")
+        if base in _LEVELLED and prob is None:
             raise UsageError(
                 f"measure {name!r} needs the level of its interval in per cent, as {base}_90"
             )

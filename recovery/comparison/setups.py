@@ -29,7 +29,7 @@ class Differing:
     ----------
     what : str
     base, head : str
-        What it is in each; empty where only the fact is known.
+        What it is in each; empty where `what` says it all.
     """
 
     what: str
@@ -40,7 +40,7 @@ class Differing:
     def sentence(self) -> str:
         """The difference in words."""
         if not (self.base or self.head):
-            return f"{self.what} differ"
+            return self.what
         return f"{self.what}: {self.base or 'none'} → {self.head or 'none'}"
 
 
@@ -85,9 +85,9 @@ def _problems(matching: Matching) -> Iterator[Differing]:
         graphs = [(p.get("graph_of"), p.get("graph")) for p in (one, other)]
         comparable = graphs[0][0] == graphs[1][0]
         if comparable and graphs[0] != graphs[1] and not lines:
-            yield Differing("the model's computations, priors or constants", "", "")
+            yield Differing("the model's computations, priors or constants differ", "", "")
         if one.get("generator") != other.get("generator"):
-            yield Differing("the generators of the data", "", "")
+            yield Differing("the generators of the data differ", "", "")
     # What a reader is shown of the model of the first cell: its priors with their numbers.
     shown = [_portrait(side) for side in (base, head)]
     yield from _entries("distribution of {}", *shown)
@@ -124,18 +124,17 @@ def _settings(matching: Matching) -> Iterator[Differing]:
             yield Differing(name, _words(sides[0]), _words(sides[1]))
     own = {"scenario", "axes", "seed", *_OF_CELLS}
     rest = [{k: v for k, v in s.results.identity.items() if k not in own} for s in (base, head)]
-    yield from _entries("sampler {}", *rest)
+    yield from _entries("parameters of {}", *rest)
 
 
 def _levels(matching: Matching) -> Iterator[Differing]:
     for axis, why in matching.ignored.items():
-        yield Differing(f"axis {plain(axis)} is left aside", "", why)
+        yield Differing(f"axis {plain(axis)} is left aside: {why}", "", "")
     for side, which in ((matching.base, "base"), (matching.head, "head")):
         alone = matching.alone(side)
         if alone:
-            words = _words(alone, sep="; ")
-            here = (words, "") if which == "base" else ("", words)
-            yield Differing(f"cells only in {which} ({len(alone)})", *here)
+            words = _words(list(alone), sep="; ")
+            yield Differing(f"cells only in {which} ({len(alone)}): {words}", "", "")
 
 
 def _sessions(base: Side, head: Side) -> Iterator[Differing]:
