@@ -80,7 +80,7 @@ def measure_rows(matching: Matching, names: Sequence[str]) -> pd.DataFrame:
     rows = [
         (cell.head, parameter, name, *one.base[:3], *one.head[:3], one.difference, one.mcse,
          min(one.base.n, one.head.n), data, one.p_value)
-        for cell, parameter, data, found in _found(matching, probs)
+        for cell, parameter, data, found in found_in(matching, probs)
         for name in names
         if (one := found.get(name)) is not None and max(one.base.n, one.head.n)
     ]  # fmt: skip
@@ -91,9 +91,10 @@ def measure_rows(matching: Matching, names: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def _found(
+def found_in(
     matching: Matching, probs: Sequence[float]
 ) -> Iterator[tuple[Matched, str, str, Mapping[str, Difference]]]:
+    """Go through cells and parameters: the data that pairs share, and measures by name."""
     for cell in matching.cells:
         pairs = matching.pairs(cell)
         for parameter in matching.parameters(cell):
@@ -109,7 +110,7 @@ def _found(
                     )
                     for prob in probs
                 }
-            elif _constant(base) and _constant(head):
+            elif constant(base) and constant(head):
                 continue
             else:
                 found = paired(base, head) if len(pairs) else unpaired(base, head)
@@ -123,19 +124,19 @@ def _sides(
     base, head = matching.base, matching.head
     if not len(pairs):
         return (
-            _given(base, cell.base, parameter, probs, slice(None)),
-            _given(head, cell.head, parameter, probs, slice(None)),
+            given(base, cell.base, parameter, probs, slice(None)),
+            given(head, cell.head, parameter, probs, slice(None)),
         )
     mine = where(base, cell.base, parameter)[pairs.base]
     theirs = where(head, cell.head, parameter)[pairs.head]
     both = (mine >= 0) & (theirs >= 0)
     return (
-        _given(base, cell.base, parameter, probs, mine[both]),
-        _given(head, cell.head, parameter, probs, theirs[both]),
+        given(base, cell.base, parameter, probs, mine[both]),
+        given(head, cell.head, parameter, probs, theirs[both]),
     )
 
 
-def _given(
+def given(
     side: Side, position: int, parameter: str, probs: Sequence[float], rows: Integers | slice
 ) -> dict[str, Any]:
     """Return the arrays of some rows of a group, as `paired` takes them, and its PITs."""
@@ -153,6 +154,6 @@ def _given(
     }
 
 
-def _constant(side: Mapping[str, Any]) -> bool:
+def constant(side: Mapping[str, Any]) -> bool:
     """Say whether posteriors stand still upon the truth: nothing was estimated."""
     return bool(((side["sd"] == 0) & (side["mean"] == side["truth"])).all())
