@@ -6,6 +6,9 @@ RecoveryError
 │   ├── LevelError              an unknown axis, or a level it cannot take
 │   ├── ProblemError            truth, observed, covariates or predict do not fit the model
 │   ├── SettingsError           an impossible sampler setting, seed or number of replicates
+│   ├── GateError               an unknown gate, or a limit it cannot have
+│   ├── PolicyError             a policy that cannot be read, with its line
+│   ├── ComparisonError         two runs that have nothing in common
 │   ├── OutputError             the output folder cannot be used
 │   ├── StoreConflict           the folder holds another run
 │   ├── StoreBusy               another process is writing the store
@@ -48,6 +51,18 @@ class ProblemError(UsageError):
 
 class SettingsError(UsageError):
     """An impossible sampler setting, seed or number of replicates."""
+
+
+class GateError(UsageError):
+    """An unknown gate, or a limit that it cannot have."""
+
+
+class PolicyError(UsageError):
+    """A policy that cannot be read, or says what none can say."""
+
+
+class ComparisonError(UsageError):
+    """Two runs that have nothing in common."""
 
 
 class OutputError(UsageError):

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "recovery"
 LAYERS = [
     "errors",
     "inert",
+    "toml_lines",
     "streams",
     "importing",
     "leash",
@@ -69,6 +70,9 @@ LAYERS = [
     "plots",
     "plotted",
     "results",
+    "comparison",
+    "gates",
+    "policy",
     "report",
     "sweep",
     "replay",
@@ -86,6 +90,7 @@ HEAVY = {"pymc", "pytensor", "nutpie", "arviz"}
 LIGHT = {
     "errors",
     "inert",
+    "toml_lines",
     "streams",
     "importing",
     "scenario",

@@ -1,0 +1,1 @@
+"""Gates: limits with stated error rates, by which a run, or two of them, are judged."""
