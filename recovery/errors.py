@@ -6,6 +6,8 @@ RecoveryError
 │   ├── LevelError              an unknown axis, or a level it cannot take
 │   ├── ProblemError            truth, observed, covariates or predict do not fit the model
 │   ├── SettingsError           an impossible sampler setting, seed or number of replicates
+│   ├── GateError               an unknown gate, or a limit it cannot have
+│   ├── PolicyError             a policy that cannot be read, with its line
 │   ├── OutputError             the output folder cannot be used
 │   ├── StoreConflict           the folder holds another run
 │   ├── StoreBusy               another process is writing the store
@@ -49,6 +51,14 @@ class ProblemError(UsageError):
 
 class SettingsError(UsageError):
     """An impossible sampler setting, seed or number of replicates."""
+
+
+class GateError(UsageError):
+    """An unknown gate, or a limit that it cannot have."""
+
+
+class PolicyError(UsageError):
+    """A policy that cannot be read, or says what none can say."""
 
 
 class OutputError(UsageError):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from recovery.cli.check import add_check
 from recovery.cli.compare import add_compare
 from recovery.cli.forms import add_forms, check_forms, write_asked
 from recovery.cli.history import add_history
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         help="check file, tables and every replicate's checksum; 1 if damaged",
     )
     status.set_defaults(call=_status)
+    add_check(commands)
     add_compare(commands)
     add_history(commands)
     add_replay(commands)

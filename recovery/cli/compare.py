@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from recovery.cli.verdicts import summary_so_far
+
 _WIDE: Final = 200
 
 
@@ -30,7 +32,7 @@ def add_compare(commands: Any) -> None:
         "--rows", type=int, default=20, metavar="N", help="rows of a table (%(default)s)"
     )
     for form, what in (
-        ("markdown", "the same as Markdown, for a job's summary"),
+        ("markdown", "the same as Markdown; added to the end of $GITHUB_STEP_SUMMARY"),
         ("json", "everything, as JSON"),
         ("csv", "all rows, as one tidy table"),
     ):
@@ -50,7 +52,8 @@ def _compare(options: argparse.Namespace) -> int:
         names = [name.strip() for name in options.measures.split(",") if name.strip()]
     comparison = compare(options.base, options.head, measures=names)
     if options.markdown is not None:
-        write_asked_file(options.markdown, to_markdown(comparison, options.rows))
+        before = summary_so_far(Path(options.markdown))
+        write_asked_file(options.markdown, before + to_markdown(comparison, options.rows))
     if options.json is not None:
         write_asked_file(options.json, to_json(comparison))
     if options.csv is not None:

@@ -111,10 +111,7 @@ class Side:
     def ends(self, ci_prob: float) -> Ends:
         """Return the ends of equal-tailed intervals of a level."""
         if ci_prob not in self._ends:
-            tail = (1 - ci_prob) / 2
-            with self._opened() as store:
-                low, high = (self.columns.quantiles(store, p) for p in (tail, 1 - tail))
-            self._ends[ci_prob] = low, high
+            self._ends[ci_prob] = self.results.ends(ci_prob)
         return self._ends[ci_prob]
 
     @contextmanager

@@ -11,7 +11,7 @@ import pandas as pd
 
 from recovery.comparison import Comparison
 from recovery.comparison.costs import NO_RATIO, TIMES
-from recovery.report.markdown import escaped
+from recovery.inert import escaped, plain
 from recovery.report.tables import to_csv
 from recovery.report.text import (
     MISSING,
@@ -19,7 +19,6 @@ from recovery.report.text import (
     level,
     listed,
     number,
-    plain,
     probability,
     seconds,
     with_error,

@@ -232,6 +232,18 @@ def test_the_command_prints_and_writes_every_form(
     assert sum(row["kind"] == "cost" for row in rows) == 4 * 6
 
 
+def test_a_summary_of_a_job_is_added_to(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, summary = str(run("one", replicates=2).folder), tmp_path / "summary.md"
+    summary.write_text("before\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert main(["compare", folder, folder, "--markdown", str(summary)]) == 0
+    text = summary.read_text(encoding="utf-8")
+    assert text.startswith("before\n# ")
+    assert "differs at all" in text
+
+
 @pytest.mark.parametrize(
     "words",
     [
