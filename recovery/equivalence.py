@@ -96,6 +96,8 @@ class Limits:
             Of the interval.
         """
         low, high = math.isfinite(self.low), math.isfinite(self.high)
+        if not self.sides:
+            raise ValueError("no limit is within reach, so there is nothing to decide")
         inside = (not low or at_least(self.low) <= self.inside_alpha) and (
             not high or at_most(self.high) <= self.inside_alpha
         )

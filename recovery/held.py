@@ -31,6 +31,8 @@ def look(
 def judged(truth: Floats, mean: Floats, sd: Floats, lower: Floats, upper: Floats) -> Floats:
     """Return whether the intervals of one parameter hold the truth, where nominal coverage is due.
 
+    An interval whose ends are not finite holds nothing.
+
     Parameters
     ----------
     truth, mean, sd, lower, upper : array, shape (n_replicates,)
@@ -41,6 +43,7 @@ def judged(truth: Floats, mean: Floats, sd: Floats, lower: Floats, upper: Floats
         1, 0 or nan. All nan if the parameter is discrete (truth and ends are integers in most
         replicates): even an exact posterior does not cover nominally there.
     """
-    inside, whole, _ = look(truth, mean, sd, lower, upper)
-    discrete = 2 * np.count_nonzero(whole) > whole.size
-    return np.full_like(inside, np.nan) if discrete else inside
+    inside, whole, constant = look(truth, mean, sd, lower, upper)
+    if 2 * np.count_nonzero(whole) > whole.size:
+        return np.full_like(inside, np.nan)
+    return np.where(np.isnan(inside) & np.isfinite(truth) & ~constant, 0.0, inside)

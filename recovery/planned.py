@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recovery.errors import PolicyError
+from recovery.gates import chances
 from recovery.inert import plain
 from recovery.policy import Planned, Policy
 from recovery.results import Results
@@ -63,12 +64,32 @@ def lacking(planned: Planned, results: Results) -> str:
     fewest = int(cells["n_planned"].min())
     if fewest < wanted:
         return f"{fewest:,} replicates a cell were run, not {wanted:,}"
+    for key, value in planned.options.items():
+        was = results.identity.get(key, value)
+        if key not in ("truth", "replicates") and was not in (value, "swept"):
+            return f"{key} was {plain(was)}, not {plain(value)}"
     return ""
 
 
 def gates_of(policy: Policy, planned: Planned | None) -> Mapping[str, Any]:
     """Return the gates of a section, or those of the whole policy."""
     return policy.gates if planned is None else planned.gates
+
+
+def sharing(policy: Policy, planned: Planned | None, *, baseline: bool) -> int:
+    """Return how many gates share the error rate: those of all sections of a policy.
+
+    Parameters
+    ----------
+    policy : Policy
+    planned : Planned or None
+        The section that is judged.
+    baseline : bool
+        Whether gates that compare with a baseline are judged.
+    """
+    if planned is None:
+        return chances(policy.gates, baseline=baseline)
+    return sum(chances(section.gates, baseline=baseline) for section in policy.scenarios)
 
 
 def _runs(target: str) -> str:

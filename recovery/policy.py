@@ -26,7 +26,7 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from recovery.errors import PolicyError
-from recovery.gates.limits import ERROR_RATE, GATES, choices, problem_of
+from recovery.gates.limits import ERROR_RATE, GATES, choices, clash_of, problem_of
 from recovery.toml_lines import Lines
 
 FILE: Final = "recovery.toml"
@@ -186,6 +186,8 @@ class _Reader:
             self._refuse(f"error_rate: {rate!r} is not allowed; give a number between 0 and 0.5",
                          "error_rate")  # fmt: skip
         gates = self._gates(self._mapping(table, "gates"), "gates")
+        if problem := clash_of(gates):
+            self._refuse(problem, "gates", "coverage_within")
         sections = self._mapping(table, "scenarios")
         scenarios = tuple(self._planned(name, sections, gates) for name in sections)
         if not scenarios and not set(gates) & set(GATES):
@@ -210,6 +212,8 @@ class _Reader:
                 self._refuse(f"{key}: {section[key]!r} is not allowed; give {allowed}", *at, key)
         own = self._gates(self._mapping(section, "gates", *at), *at, "gates")
         gates = {**common, **own}
+        if problem := clash_of(gates):
+            self._refuse(problem, *at, "gates", "coverage_within")
         if not set(gates) & set(GATES):
             self._refuse(f"scenarios.{name}: no gate judges it; give some in [gates]", *at)
         options = {key: section[key] for key in OPTIONS if key in section}

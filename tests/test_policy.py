@@ -24,7 +24,7 @@ truth = "prior"
 scenario = "models/mine.py:mine"
 ess = 400
 [scenarios.mine.gates]
-coverage_within = 0.1
+coverage_within = 0.08
 time_ratio_below = 1.2
 """
 
@@ -43,7 +43,7 @@ def test_a_policy_says_what_to_run_and_by_what_to_judge_it(tmp_path: Path) -> No
     assert plants.options == {"replicates": 400, "truth": "prior"}
     assert plants.gates == {"calibrated": True, "coverage_within": 0.05}
     assert mine.scenario == "models/mine.py:mine"
-    assert mine.gates == {"calibrated": True, "coverage_within": 0.1, "time_ratio_below": 1.2}
+    assert mine.gates == {"calibrated": True, "coverage_within": 0.08, "time_ratio_below": 1.2}
 
 
 def test_a_section_means_the_file_of_its_name_where_there_is_one(tmp_path: Path) -> None:
@@ -74,7 +74,9 @@ def test_pyproject_can_hold_it(tmp_path: Path) -> None:
         ("replicates = 400", "replicates = 0", 10, "replicates: 0 is not allowed"),
         ('truth = "prior"', 'truth = "priors"', 11, "truth: 'priors' is not allowed"),
         ("trials = [50, 100]", "trials = []", 9, r"axes.trials: \[\] is not allowed"),
-        ("within = 0.1", "within = 0.9", 17, "coverage_within: 0.9 is not allowed"),
+        ("within = 0.08", "within = 0.9", 17, "coverage_within: 0.9 is not allowed"),
+        ("within = 0.08", "within = 0.1", 17, "coverage_within: a margin of 0.1 lets intervals"),
+        ("within = 0.05", "within = 0.2", 6, "coverage_within: a margin of 0.2 lets intervals"),
         ("time_ratio_below = 1.2", "time_ratio_below = 1", 18, "time_ratio_below: 1 .* above"),
         ("ess = 400", "es = 400", 15, "es: .* did you mean ess?"),
         ("[scenarios.mine]", '[scenarios."../mine"]', 13, "scenarios.../mine: no name"),

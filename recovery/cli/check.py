@@ -41,7 +41,7 @@ def _check(options: argparse.Namespace) -> int:
     policy = read_policy(options.policy or find_policy())
     # What is wrong with the policy is told before anything heavy is imported.
     from recovery.gates import check, without_baseline
-    from recovery.planned import gates_of, lacking, section_of
+    from recovery.planned import gates_of, lacking, section_of, sharing
     from recovery.results import Results
 
     results = Results(options.folder)
@@ -54,6 +54,7 @@ def _check(options: argparse.Namespace) -> int:
         gates,
         baseline=None if options.baseline is None else Results(options.baseline),
         error_rate=policy.error_rate,
+        among=sharing(policy, planned, baseline=not options.no_baseline),
         lacking="" if planned is None else lacking(planned, results),
         scenario=None if planned is None else planned.name,
     )

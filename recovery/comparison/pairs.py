@@ -97,7 +97,10 @@ def gradient_ratios(base: Results, head: Results) -> list[CellRatios]:
 
 
 def log_ratios(matching: Matching, pairs: Pairs, column: str, sign: int = 1) -> Floats:
-    """Return the logarithms of head over base of a column of `Results.fits`, of finite pairs.
+    """Return the logarithms of head over base of a column of `Results.fits`, of pairs that have it.
+
+    Infinite and worse than any ratio where only the head has none of it, as of effective draws;
+    pairs are left out where the base has none of it.
 
     Parameters
     ----------
@@ -107,8 +110,8 @@ def log_ratios(matching: Matching, pairs: Pairs, column: str, sign: int = 1) -> 
     sign : {1, -1}
         -1 for the inverse of the column.
     """
-    logs = sign * _logs(matching, pairs, column)
-    return logs[np.isfinite(logs)]
+    logs = _logs(matching, pairs, column)
+    return np.asarray(sign * logs[~np.isnan(logs) & (logs < np.inf)])
 
 
 def paired_coverage(base: Results, head: Results, ci_prob: float = 0.9) -> list[CoverageHits]:
@@ -175,7 +178,7 @@ def times(matching: Matching, cell: Matched) -> CellTimes:
     known = (rounds >= 0) & np.isfinite(wall)
     means = []
     for logs in (wall, speed):
-        there = known & np.isfinite(logs)
+        there = known & ~np.isnan(logs) & (logs < np.inf)
         numbers, at = np.unique(rounds[there], return_inverse=True)
         means.append(
             np.bincount(at, logs[there], len(numbers)) / np.bincount(at, None, len(numbers))

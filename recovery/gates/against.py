@@ -2,8 +2,12 @@
 
 import math
 from collections.abc import Callable
+from typing import Final
 
-from recovery.comparison import Matched, gradient_ratios, paired_coverage, time_rounds
+import numpy as np
+
+from recovery.comparison import Matched, Matching
+from recovery.comparison.pairs import coverage_hits, log_ratios, times
 from recovery.equivalence import (
     Decision,
     Limits,
@@ -14,34 +18,41 @@ from recovery.equivalence import (
 )
 from recovery.errors import NothingInCommon
 from recovery.gates.evidence import Evidence
-from recovery.gates.rows import Judged, Row
+from recovery.gates.rows import Judged, Row, nothing
 from recovery.inert import plain
 from recovery.record import Floats
 
-_FEW_ROUNDS = 4  # of which a mean is judged, at least
-_FEW_PAIRS = 8
+_FEW_ROUNDS: Final = 4  # of which a mean is judged, at least
+_FEW_PAIRS: Final = 30
 
 
 def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
-    """Judge by how much coverage is lower than the baseline's, in pairs of replicates."""
-    level, base = evidence.ci_prob, evidence.baseline
-    assert base is not None
-    try:
-        found = paired_coverage(base, evidence.results, level)
-    except NothingInCommon as error:
-        return _missing(error)
+    """Judge by how much coverage is lower than the baseline's, in pairs of replicates.
+
+    A row is inside only if it were, had every fit that failed lost a truth that was held before.
+    """
+    matching, reason = _matching(evidence)
+    if matching is None:
+        return nothing(reason)
+    level = evidence.ci_prob
+    found = list(coverage_hits(matching, level))
     limits = evidence.limits(-math.inf, limit, max(1, len(found)))
     rows = []
     for one in found:
-        n = one.base.size
+        n, position = one.base.size, one.cell.head
         lost, won = int((one.base & ~one.head).sum()), int((~one.base & one.head).sum())
         decision = decide_drop(lost, won, n, limits)
+        if failed := evidence.failed[position]:
+            worst = decide_drop(lost + failed, won, n + failed, limits)
+            decision = Decision(
+                decision.estimate, decision.lower, worst.upper, worst.inside, decision.outside,
+                decision.p_value,
+            )  # fmt: skip
         needed = None
         if not (decision.inside or decision.outside):
             needed = pairs_for_drop(lost, won, n, limits, evidence.power(len(found)))
-            needed = needed if needed is None else max(needed, n + 1)
-        place = evidence.place(one.cell.head, one.parameter)
-        rows.append(Row(place, decision, n, needed))
+            needed = evidence.in_replicates(position, n, needed)
+        rows.append(Row(evidence.place(position, one.parameter), decision, n, needed))
 
     def said(row: Row) -> str:
         d = row.decision
@@ -50,27 +61,34 @@ def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
             f"baseline's by {d.estimate:.3f} [{d.lower:.3f}, {d.upper:.3f}] (n = {row.n:,} pairs)"
         )
 
-    return Judged(rows, said, f"a drop below {limit:g}", "pairs a cell", "coverage-prior",
-                  "" if rows else "no pair of replicates has a coverage in both runs")  # fmt: skip
+    missing = "" if rows else "no parameter has a coverage in both runs"
+    mode = "prior" if "prior" in evidence.modes else "fixed"
+    cells = [cell.head for cell in matching.cells]
+    return Judged(rows, said, f"a drop below {limit:g}", figure=f"coverage-{mode}",
+                  missing=missing, beside=evidence.beside(cells))  # fmt: skip
 
 
 def gradients_ratio_below(evidence: Evidence, limit: float) -> Judged:
-    """Judge gradient evaluations per effective draw over the baseline's, in pairs."""
-    base = evidence.baseline
-    assert base is not None
-    try:
-        found = gradient_ratios(base, evidence.results)
-    except NothingInCommon as error:
-        return _missing(error)
-    limits = evidence.limits(-math.inf, math.log(limit), len(found))
+    """Judge gradient evaluations per effective draw over the baseline's, in pairs.
+
+    Where only the head has no effective draws, no number of gradients is enough.
+    """
+    matching, reason = _matching(evidence)
+    if matching is None:
+        return nothing(reason)
+    limits = evidence.limits(-math.inf, math.log(limit), len(matching.cells))
     rows = []
-    for one in found:
-        if not one.log_ratios.size:
-            return _missing(f"no pair counts gradients {_at(evidence, one.cell)}")
-        rows.append(_mean_row(evidence, one.cell, one.log_ratios, limits, len(found), _FEW_PAIRS))
+    for cell in matching.cells:
+        logs = log_ratios(matching, matching.pairs(cell), "ess_bulk_per_gradient", -1)
+        if not logs.size:
+            return nothing(f"no pair counts gradients {_at(evidence, cell)}")
+        row = _mean_row(evidence, cell, logs, limits, len(matching.cells), _FEW_PAIRS)
+        needed = evidence.in_replicates(cell.head, logs.size, row.needed)
+        rows.append(Row(row.where, row.decision, row.n, needed))
     what = "gradient evaluations per effective draw"
-    return Judged(rows, _ratio_said(what, "pairs"), f"a ratio below {limit:g}", "pairs a cell",
-                  "cost")  # fmt: skip
+    cells = [cell.head for cell in matching.cells]
+    return Judged(rows, _ratio_said(what, "pairs"), f"a ratio below {limit:g}", figure="cost",
+                  beside=evidence.beside(cells))  # fmt: skip
 
 
 def time_ratio_below(evidence: Evidence, limit: float) -> Judged:
@@ -85,24 +103,38 @@ def ess_per_s_ratio_above(evidence: Evidence, limit: float) -> Judged:
                       math.inf, f"a ratio above {limit:g}")  # fmt: skip
 
 
+def _matching(evidence: Evidence) -> tuple[Matching | None, str]:
+    """Match the cells of both runs, or say which cell of the head has no pair in the baseline."""
+    assert evidence.baseline is not None
+    try:
+        matching = Matching.of(evidence.baseline, evidence.results)
+    except NothingInCommon as error:
+        return None, plain(error)
+    if alone := matching.alone(matching.head):
+        return None, f"the baseline has no cell {alone[0]}"
+    for cell in matching.cells:
+        if not len(matching.pairs(cell)):
+            place = _at(evidence, cell)
+            return None, f"no replicate is complete both here and in the baseline {place}"
+    return matching, ""
+
+
 def _by_rounds(
     evidence: Evidence, name: str, what: str, low: float, high: float, inside: str
 ) -> Judged:
-    base = evidence.baseline
-    assert base is not None
-    try:
-        found = time_rounds(base, evidence.results)
-    except NothingInCommon as error:
-        return _missing(error)
-    limits = evidence.limits(low, high, len(found))
+    matching, reason = _matching(evidence)
+    if matching is None:
+        return nothing(reason)
+    limits = evidence.limits(low, high, len(matching.cells))
     rows = []
-    for one in found:
-        if one.reason:
-            return _missing(f"refused to compare times: {one.reason}")
-        logs: Floats = getattr(one, name)
+    for cell in matching.cells:
+        timed = times(matching, cell)
+        if timed.reason:
+            return nothing(f"refused to compare times: {timed.reason}")
+        logs: Floats = getattr(timed, name)
         if not logs.size:
-            return _missing(f"no round has pairs {_at(evidence, one.cell)}")
-        rows.append(_mean_row(evidence, one.cell, logs, limits, len(found), _FEW_ROUNDS))
+            return nothing(f"no round has pairs {_at(evidence, cell)}")
+        rows.append(_mean_row(evidence, cell, logs, limits, len(matching.cells), _FEW_ROUNDS))
     return Judged(rows, _ratio_said(what, "rounds"), inside, "rounds", "cost")
 
 
@@ -110,16 +142,24 @@ def _mean_row(
     evidence: Evidence, cell: Matched, logs: Floats, limits: Limits, rows: int, few: int
 ) -> Row:
     """Judge the mean of logarithms of ratios, and tell it as a ratio."""
-    n = logs.size
+    n, where = logs.size, evidence.place(cell.head)
+    if not np.isfinite(logs).all():
+        ratio = math.exp(float(logs[~np.isfinite(logs)][0]))
+        return Row(where, Decision(ratio, ratio, ratio, inside=False, outside=True, p_value=0.0), n)
     mean, sd = float(logs.mean()), float(logs.std(ddof=1)) if n > 1 else math.nan
+    if sd == 0:
+        # Ratios that are all alike could be so although a few in a hundred are not.
+        few = math.ceil(math.log(evidence.error_rate) / math.log(1 - evidence.tolerated))
     found = decide_mean(mean, sd / math.sqrt(n), n if n >= few else 1, limits)
     needed = None
-    if not (found.inside or found.outside):
+    if n < few:
+        needed = few
+    elif not (found.inside or found.outside):
         needed = replicates_for_mean(mean, sd, limits, evidence.power(rows))
-        needed = needed if needed is None else max(needed, n + 1, few)
+        needed = needed if needed is None else max(needed, n + 1)
     low, mid, high = (math.exp(min(v, 700)) for v in (found.lower, mean, found.upper))
     shown = Decision(mid, low, high, found.inside, found.outside, found.p_value)
-    return Row(evidence.place(cell.head), shown, n, needed)
+    return Row(where, shown, n, needed)
 
 
 def _ratio_said(what: str, units: str) -> Callable[[Row], str]:
@@ -136,7 +176,3 @@ def _ratio_said(what: str, units: str) -> Callable[[Row], str]:
 def _at(evidence: Evidence, cell: Matched) -> str:
     place = evidence.place(cell.head)
     return f"at {place}" if place else "in the run"
-
-
-def _missing(reason: object) -> Judged:
-    return Judged((), lambda row: row.where, "", missing=plain(reason))

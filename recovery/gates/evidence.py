@@ -1,6 +1,6 @@
 """What a gate is given: the runs, the options, and its part of the error rate."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -80,6 +80,38 @@ class Evidence:
         columns = self.results.columns
         found = np.bincount(columns.position[columns.ok], minlength=len(self.modes))
         return [int(count) for count in found]
+
+    @cached_property
+    def done(self) -> list[int]:
+        """How many replicates of each cell were run, failed ones too."""
+        found = np.bincount(self.results.columns.position, minlength=len(self.modes))
+        return [int(count) for count in found]
+
+    @property
+    def failed(self) -> list[int]:
+        """How many fits of each cell failed."""
+        return [done - ok for done, ok in zip(self.done, self.complete, strict=True)]
+
+    def in_replicates(self, position: int, usable: int, needed: int | None) -> int | None:
+        """Return how many replicates of a cell give so many usable ones, and more than it has."""
+        if needed is None or not usable:
+            return None
+        return max(-(-needed * self.done[position] // usable), self.done[position] + 1)
+
+    def without(self, cells: Sequence[int]) -> str:
+        """Say which of some cells has no complete fit, or that there is no cell."""
+        if not cells:
+            return "no cell of the truth mode that is to be judged was run"
+        for position in cells:
+            if not self.complete[position]:
+                place = self.place(position)
+                return f"no fit is complete {f'at {place}' if place else 'in the run'}"
+        return ""
+
+    def beside(self, cells: Sequence[int]) -> str:
+        """Say how many failed fits are not among the replicates that were judged."""
+        failed = sum(self.failed[position] for position in cells)
+        return f"{failed:,} failed fits are not among them" if failed else ""
 
     def groups(self) -> Iterator[Group]:
         """Go through the fitted parameters of the cells whose coverage and bias are judged."""

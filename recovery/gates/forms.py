@@ -112,8 +112,9 @@ def footnote(error_rate: float) -> str:
     """Say how often such verdicts are wrong."""
     return (
         f"Where every limit is kept, any gate fails with a probability of {error_rate:.2g} at "
-        f"most. A gate on a margin, a share or a ratio passes by mistake with {error_rate:.2g} at "
-        f"most. Intervals in brackets have the level {1 - 2 * error_rate:.2g}."
+        f"most (about, for means and ratios). A gate on a margin, a share or a ratio passes by "
+        f"mistake with about {error_rate:.2g} at most. Intervals in brackets have the level "
+        f"{1 - 2 * error_rate:.2g}."
     )
 
 

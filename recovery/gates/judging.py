@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from recovery.errors import GateError
-from recovery.gates import against, counts, shares, statistical
+from recovery.gates import against, counts, estimates, ranks, shares
 from recovery.gates.evidence import Evidence
 from recovery.gates.limits import ERROR_RATE, GATES, OPTIONS, GateInfo, checked
 from recovery.gates.rows import Judged, settle, unmeasured
@@ -18,9 +18,9 @@ from recovery.results import Results
 
 _JUDGES: Final[Mapping[str, Callable[[Evidence, Any], Judged]]] = MappingProxyType(
     {
-        "calibrated": statistical.calibrated,
-        "coverage_within": statistical.coverage_within,
-        "bias_within": statistical.bias_within,
+        "calibrated": ranks.calibrated,
+        "coverage_within": estimates.coverage_within,
+        "bias_within": estimates.bias_within,
         "r_hat_below": shares.r_hat_below,
         "ess_above": shares.ess_above,
         "flagged_below": shares.flagged_below,

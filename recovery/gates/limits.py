@@ -169,6 +169,8 @@ def checked(gates: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in gates.items():
         if problem := problem_of(key, value):
             raise GateError(problem)
+    if problem := clash_of(gates):
+        raise GateError(problem)
     if not set(gates) & set(GATES):
         raise GateError(f"no gate is given; there are: {', '.join(GATES)}")
     return dict(gates)
@@ -186,6 +188,18 @@ def problem_of(key: str, value: Any) -> str:
     else:
         return f"{key}: no gate is called so; {choices(key, [*GATES, *OPTIONS])}"
     return "" if fine else f"{key}: {value!r} is not allowed; give {allowed}"
+
+
+def clash_of(gates: Mapping[str, Any]) -> str:
+    """Return which gate and option do not go together, or an empty string."""
+    ci_prob = gates.get("ci_prob", CI_PROB)
+    margin = gates.get("coverage_within", 0)
+    if margin >= 1 - ci_prob - 1e-12:
+        return (
+            f"coverage_within: a margin of {margin:g} lets intervals of {100 * ci_prob:g} % hold "
+            f"every truth; give one below {1 - ci_prob:.3g}"
+        )
+    return ""
 
 
 def choices(word: str, known: list[str]) -> str:

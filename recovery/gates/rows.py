@@ -49,6 +49,8 @@ class Judged:
     figure : str
     missing : str
         What should have been judged and could not be; a gate with that is an error.
+    beside : str
+        What else is to be known, such as what is not among the replicates.
     """
 
     rows: Sequence[Row]
@@ -57,6 +59,12 @@ class Judged:
     units: str = "replicates a cell"
     figure: str = ""
     missing: str = ""
+    beside: str = ""
+
+
+def nothing(reason: str) -> Judged:
+    """Return that nothing could be judged, and why."""
+    return Judged((), lambda row: row.where, "", missing=reason)
 
 
 def unmeasured(scenario: str, info: GateInfo, limit: Limit, reason: str) -> Verdict:
@@ -66,6 +74,13 @@ def unmeasured(scenario: str, info: GateInfo, limit: Limit, reason: str) -> Verd
 
 def settle(scenario: str, info: GateInfo, limit: Limit, judged: Judged) -> Verdict:
     """Return the verdict: fail if any row is outside, pass if all are inside."""
+    verdict = _settled(scenario, info, limit, judged)
+    if judged.beside and verdict.outcome is not Outcome.ERROR:
+        return replace(verdict, reason=f"{verdict.reason}; {judged.beside}")
+    return verdict
+
+
+def _settled(scenario: str, info: GateInfo, limit: Limit, judged: Judged) -> Verdict:
     if judged.missing or not judged.rows:
         missing = judged.missing or "there is nothing that it could judge"
         return unmeasured(scenario, info, limit, f"nothing was measured: {missing}")

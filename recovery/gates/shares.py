@@ -26,8 +26,11 @@ def r_hat_below(evidence: Evidence, limit: float) -> Judged:
 
     def crossed(position: int) -> _Counted:
         values = evidence.of_cell("r_hat_max", position)
-        known = values[~np.isnan(values)]
-        return _Counted(position, int((known >= limit).sum()), known.size)
+        # Draws that are not finite have no r_hat, and an ESS that counts as none.
+        lost = evidence.of_cell("ess_bulk_min", position) == 0
+        chains = evidence.of_cell("chains", position)
+        known = (chains > 1) & (~np.isnan(values) | lost)
+        return _Counted(position, int(((values >= limit) | lost)[known].sum()), int(known.sum()))
 
     return _judged(
         evidence, map(crossed, _cells(evidence)), evidence.tolerated,
@@ -107,8 +110,10 @@ def _judged(
         decision = decide_share(one.k, one.n, limits)
         needed = None
         if not (decision.inside or decision.outside):
-            needed = replicates_for_share(decision.estimate, limits, evidence.power(len(found)))
-            needed = needed if needed is None else max(needed, one.n + 1)
+            # As if half a fit more were one of them: few that are none do not promise none.
+            likely = (one.k + 0.5) / (one.n + 1)
+            needed = replicates_for_share(likely, limits, evidence.power(len(found)))
+            needed = evidence.in_replicates(one.position, one.n, needed)
         rows.append(Row(place, decision, one.n, needed))
 
     def said(row: Row) -> str:

@@ -157,9 +157,9 @@ def test_a_number_of_replicates_that_results_have_chosen_is_not_tested_as_if_fix
 
 def test_cells_of_the_prior_are_judged_where_there_are_any(run_of: Run) -> None:
     both = run_of(truth="both", replicates=60, levels={"trials": [5, 10]})
-    assert one(both, coverage_within=0.3).judged == 2 * 3
-    assert one(both, coverage_within=0.3, truth="both").judged == 4 * 3
-    assert "at trials = " in one(both, coverage_within=0.3).where
+    assert one(both, coverage_within=0.09).judged == 2 * 3
+    assert one(both, coverage_within=0.09, truth="both").judged == 4 * 3
+    assert "at trials = " in one(both, coverage_within=0.09).where
     assert one(both, failed_below=0.3).judged == 4
 
 
@@ -201,6 +201,7 @@ def test_compilations_are_counted_per_process_and_session(run_of: Run) -> None:
         ({}, "no gate is given; there are: calibrated, "),
         ({"ci_prob": 0.9}, "no gate is given"),
         ({"coverage_within": 0.05, "ci_prob": 2}, "ci_prob: 2 is not allowed"),
+        ({"coverage_within": 0.05, "ci_prob": 0.95}, "a margin of 0.05 lets intervals of 95 %"),
     ],
 )
 def test_unknown_gates_and_impossible_limits_are_refused(
