@@ -12,13 +12,15 @@ from recovery.inert import plain
 _SHOWN: Final = 3  # values of one run that are named
 _LONGEST: Final = 120
 _OF_CELLS: Final = ("draws", "tune", "chains", "target_accept", "ess", "sampler")
-_OF_PROBLEMS: Final = {
-    "truth": "truth of {}",
-    "coords": "coords of {}",
-    "data": "the values of {}",
-    "covariates": "how {} is drawn",
-    "predict": "prediction data {}",
+_DIGESTED: Final = {
+    "covariates": "how {} is drawn differs",
+    "predict": "the values of {} to predict at differ",
 }
+"""Fields of problems that are known by digests, which compare within versions of packages only."""
+_UNKNOWN: Final = (
+    "whether computations and distributions of covariates are the same is not known: their "
+    "digests do not compare between these versions"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +82,35 @@ def _problems(matching: Matching) -> Iterator[Differing]:
         other = head.results.problems[digests[1][cell.head]]
         lines = list(_entries("model variable {}", one.get("model"), other.get("model")))
         yield from lines
-        for field, words in _OF_PROBLEMS.items():
-            yield from _entries(words, one.get(field), other.get(field))
-        graphs = [(p.get("graph_of"), p.get("graph")) for p in (one, other)]
-        comparable = graphs[0][0] == graphs[1][0]
-        if comparable and graphs[0] != graphs[1] and not lines:
+        yield from _entries("truth of {}", one.get("truth"), other.get("truth"))
+        yield from _entries("coords of {}", one.get("coords"), other.get("coords"))
+        yield from _facts("the values of {} differ", one.get("data"), other.get("data"))
+        if one.get("graph_of") != other.get("graph_of"):
+            yield Differing(_UNKNOWN, "", "")
+            continue
+        if one.get("graph") != other.get("graph") and not lines:
             yield Differing("the model's computations, priors or constants differ", "", "")
+        for field, words in _DIGESTED.items():
+            yield from _facts(words, one.get(field), other.get(field))
         if one.get("generator") != other.get("generator"):
             yield Differing("the generators of the data differ", "", "")
-    # What a reader is shown of the model of the first cell: its priors with their numbers.
+    # What a reader is shown of the model of the first cell: its priors with their numbers. Not
+    # every version of PyMC tells as much of a variable.
     shown = [_portrait(side) for side in (base, head)]
-    yield from _entries("distribution of {}", *shown)
+    told = shown[0].keys() & shown[1].keys()
+    yield from _entries("distribution of {}", *({n: s[n] for n in s if n in told} for s in shown))
 
 
-def _portrait(side: Side) -> dict[str, Any]:
+def _portrait(side: Side) -> dict[str, str]:
     sessions = side.results.sessions
-    model = sessions[-1].get("model") if sessions else None
-    return {name: line.get("distribution", "") for name, line in (model or {}).items()}
+    model = (sessions[-1].get("model") if sessions else None) or {}
+    return {name: line["distribution"] for name, line in model.items() if line["distribution"]}
+
+
+def _facts(words: str, one: Any, other: Any) -> Iterator[Differing]:
+    """Compare two mappings of digests, which mean nothing to a reader."""
+    for difference in _entries("{}", one, other):
+        yield Differing(words.format(difference.what), "", "")
 
 
 def _entries(words: str, one: Any, other: Any) -> Iterator[Differing]:

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +172,47 @@ def test_the_model_and_the_truth_are_compared(run: Run) -> None:
     assert told["scenario"] == ("line", "other")
     assert told["truth of betas"] == ("[1.0, -1.0]", "[2.0, -2.0]")
     assert set(found.measures["data"]) == {"other data"}
+
+
+def test_another_prior_is_named_with_its_numbers(run: Run) -> None:
+    import pymc as pm
+
+    from recovery import Problem, Scenario, scenario
+
+    def made(name: str, sd: float) -> Scenario:
+        def build(trials: int = 20) -> Problem:
+            with pm.Model(coords={"side": ["left", "right"]}) as model:
+                x = pm.Data("x", np.zeros((trials, 2)), dims=["trial", "side"])
+                noise_sd = pm.Data("noise_sd", sd)
+                betas = pm.Normal("betas", 0, sd, dims="side")
+                pm.Normal("y", x @ betas, noise_sd, dims="trial")
+            covariates = {"x": pm.Normal.dist(0, sd, shape=(trials, 2))}
+            return Problem(model, observed="y", truth={"betas": [1, -1]}, covariates=covariates)
+
+        build.__name__ = name
+        return scenario(build)
+
+    one, other = (
+        run(name, scenario=made(name, sd), replicates=3)
+        for name, sd in (("one", 1.0), ("two", 2.0))
+    )
+    lines = {d.sentence for d in compare(one, other, measures=["bias"]).differences}
+    assert {
+        "distribution of betas: Normal(0, 1) → Normal(0, 2)",
+        "the model's computations, priors or constants differ",
+        "the values of noise_sd differ",
+        "how x is drawn differs",
+    } <= lines
+
+
+def test_digests_of_other_versions_are_not_held_against_a_run(run: Run) -> None:
+    base, head = run("base", replicates=3), run("head", replicates=3)
+    with closing(sqlite3.connect(head.folder / "results.sqlite")) as connection, connection:
+        (text,) = connection.execute("SELECT problem FROM cells").fetchone()
+        other = {"graph": "0", "graph_of": "pymc 99", "covariates": {"x": "0"}}
+        connection.execute("UPDATE cells SET problem = ?", (json.dumps(json.loads(text) | other),))
+    (line,) = (d.sentence for d in compare(base, Results(head.folder)).differences)
+    assert line.startswith("whether computations and distributions of covariates are the same")
 
 
 @pytest.mark.parametrize(
