@@ -110,8 +110,9 @@ def _judged(
         decision = decide_share(one.k, one.n, limits)
         needed = None
         if not (decision.inside or decision.outside):
-            # As if half a fit more were one of them: few that are none do not promise none.
+            # As if half a fit more were one of them: none of few do not promise none.
             likely = (one.k + 0.5) / (one.n + 1)
+            likely = likely if one.k else min(likely, limit / 4)
             needed = replicates_for_share(likely, limits, evidence.power(len(found)))
             needed = evidence.in_replicates(one.position, one.n, needed)
         rows.append(Row(place, decision, one.n, needed))

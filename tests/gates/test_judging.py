@@ -232,3 +232,115 @@ def test_more_gates_and_rows_make_each_harder_to_fail(run_of: Run) -> None:
     (among,) = check(results, {"calibrated": True}, error_rate=rate, among=2)
     assert alone.outcome is Outcome.FAIL
     assert among.outcome is not Outcome.FAIL
+
+
+class Broken(ExactSampler):
+    """Exact posteriors, broken by a function of the first observation and the draws."""
+
+    def __init__(self, breaks: Callable[[float, Any], Any]) -> None:
+        super().__init__()
+        self.breaks = breaks
+
+    def compile(self, target: Any, simulated: Any) -> Any:
+        density = super().compile(target, simulated)
+        fit, breaks = density.fit, self.breaks
+
+        def broken(simulated: Any, settings: Any, seed: int) -> Any:
+            found = fit(simulated, settings, seed)
+            betas = found.draws["betas"]
+            betas[..., 0] = breaks(float(simulated.observed["y"][0]), betas[..., 0])
+            return found
+
+        density.fit = broken
+        return density
+
+
+def raising(y: float, draws: Any) -> Any:
+    if y > 0:
+        raise ValueError("planted")
+    return draws
+
+
+@pytest.fixture
+def broken(run_line: Run) -> Run:
+    def run(breaks: Callable[[float, Any], Any], replicates: int = 200) -> Results:
+        return run_line(
+            truth="prior", replicates=replicates, draws=250, sampler=Broken(breaks), workers=1
+        )
+
+    return run
+
+
+def test_a_parameter_whose_draws_are_not_finite_passes_nothing(broken: Run, run_of: Run) -> None:
+    results = broken(lambda y, draws: draws * np.nan)
+    found = {v.gate: v.outcome for v in check(results, SINGLE)}
+    assert found["calibrated"] is Outcome.ERROR
+    failing = ("coverage_within", "bias_within", "r_hat_below", "ess_above", "flagged_below")
+    assert {found[gate] for gate in failing} == {Outcome.FAIL}
+    baseline = run_of(replicates=200)
+    compared = {"coverage_drop_below": 0.03, "gradients_ratio_below": 1.2}
+    outcomes = {v.outcome for v in check(results, compared, baseline=baseline)}
+    assert outcomes == {Outcome.FAIL}
+
+
+def test_some_fits_without_finite_draws_are_not_left_out(broken: Run, run_of: Run) -> None:
+    results = broken(lambda y, draws: draws * (np.nan if y > 0 else 1.0))
+    found = {v.gate: v for v in check(results, SINGLE)}
+    assert found["calibrated"].outcome is Outcome.ERROR
+    assert "has no rank in" in found["calibrated"].reason
+    assert found["coverage_within"].outcome is Outcome.FAIL
+    assert found["r_hat_below"].outcome is Outcome.FAIL
+    assert found["bias_within"].outcome is Outcome.FAIL
+    ratio = one(results, run_of(replicates=200), gradients_ratio_below=1.2)
+    assert ratio.outcome is Outcome.FAIL
+
+
+def test_a_posterior_that_stands_still_beside_the_truth_is_biased(broken: Run) -> None:
+    verdict = one(broken(lambda y, draws: 0 * draws + 3.0, 40), bias_within=0.25)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.where == "betas[left]"
+    assert math.isinf(verdict.estimate)
+
+
+def test_failed_fits_can_keep_a_gate_from_passing(broken: Run, run_of: Run) -> None:
+    """Half of all fits fail, which their data decide: what is left is sound, and is not enough."""
+    results, whole = broken(raising, 600), run_of(replicates=600)
+    failed = int((~results.columns.ok).sum())
+    coverage = one(results, coverage_within=0.05)
+    drop = one(results, whole, coverage_drop_below=0.03)
+    for verdict in (coverage, drop):
+        assert verdict.outcome is Outcome.INCONCLUSIVE
+        assert f"{failed:,} failed fits are not among them" in verdict.reason
+    assert coverage.needed is None or coverage.needed > 600
+
+
+def test_a_cell_that_the_baseline_has_not_got_is_an_error(run_of: Run) -> None:
+    head = run_of(replicates=60, levels={"trials": [5, 10]})
+    base = run_of(replicates=60, levels={"trials": [10, 20]})
+    for gate in ("coverage_drop_below", "gradients_ratio_below"):
+        verdict = one(head, base, **{gate: GATES[gate].example})
+        assert verdict.outcome is Outcome.ERROR
+        assert "the baseline has no cell trials=5" in verdict.reason
+
+
+def test_equal_ratios_of_a_few_pairs_are_no_proof(run_of: Run) -> None:
+    results = run_of(replicates=30)
+    verdict = one(results, results, gradients_ratio_below=1.2)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.needed == 59
+
+
+def test_skewed_errors_raise_no_more_false_alarms_than_stated() -> None:
+    """Posterior and prior are lognormal and equal, at the least n that is judged: 4,000 runs.
+
+    A false alarm has a probability of .01 in each, so 60 or more come by chance once in 900 times.
+    """
+    from recovery.equivalence import Limits, decide_mean
+
+    rng = np.random.default_rng(8)
+    sd = math.sqrt((math.e - 1) * math.e)
+    z = (math.exp(0.5) - rng.lognormal(0, 1, (4000, 30))) / sd
+    limits = Limits(-0.25, 0.25, 0.05, 0.01)
+    se = z.std(axis=1, ddof=1) / math.sqrt(30)
+    outside = [decide_mean(m, s, 30, limits).outside for m, s in zip(z.mean(1), se, strict=True)]
+    assert sum(outside) < 60
