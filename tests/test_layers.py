@@ -83,6 +83,7 @@ LAYERS = [
     "scenarios",
     "testing",
     "selfcheck",
+    "interleaved",
     "cli",
     "__main__",
 ]

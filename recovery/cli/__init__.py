@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from recovery.cli.ci import add_ci
 from recovery.cli.forms import add_forms, check_forms, write_asked
 from recovery.cli.replay import add_replay
 from recovery.cli.run import EPILOG, add_run
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_run(commands)
+    add_ci(commands)
     report = commands.add_parser("report", help="write tables, plots and the report again")
     report.add_argument("folder", metavar="DIR", help="output folder of a run")
     add_forms(report)
@@ -154,7 +156,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         again = shlex.join(["recovery", *(word for word in words if word != "--fresh")])
         kept = f"what was done is kept; go on with: {again}"
-        print("interrupted" + (f"; {kept}" if words[:1] == ["run"] else ""), file=sys.stderr)
+        print(
+            "interrupted" + (f"; {kept}" if words[:1] in (["run"], ["ci"]) else ""), file=sys.stderr
+        )
         return INTERRUPTED
     return code
 

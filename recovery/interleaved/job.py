@@ -1,0 +1,278 @@
+"""A job: every scenario of a policy for one state of the code, or for two in turns."""
+
+import os
+import signal
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from recovery.database import writable_folder
+from recovery.errors import RepositoryError, SettingsError, UsageError
+from recovery.interleaved.environment import Environment, describe, existing, installed
+from recovery.interleaved.memory import Memory
+from recovery.interleaved.partner import Partner, Unable
+from recovery.interleaved.repository import Repository
+from recovery.interleaved.rounds import ROUNDS, WARM_UP, Step, steps_of, turns
+from recovery.policy import Planned, Policy
+from recovery.progress import note
+
+BASE: Final = "base"
+HEAD: Final = "head"
+_REPLICATES: Final = 100  # of a sweep, unless given
+_NOT_YET: Final = ("ScenarioError", "LevelError", "ProblemError")
+"""What tells that a state of the code has no such scenario, axis or truth mode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a job is to be run.
+
+    Attributes
+    ----------
+    base : str, optional
+        The commit to compare with.
+    base_python, head_python : str, optional
+        Interpreters of environments that are there; by default that of this process. With
+        `base_python` alone, base is the same state of the code in another environment.
+    install : str, optional
+        A command that installs what a side needs into a fresh environment.
+    rounds : int
+        At most so many.
+    out : path
+        Stores are ``<out>/<name>/base`` and ``<out>/<name>/head``.
+    workers : int, optional
+        Fits at a time; by default one per core.
+    fresh : bool
+        Begin again, whatever is there.
+    command : str
+        What to record as the command.
+    """
+
+    base: str | None = None
+    base_python: str | None = None
+    head_python: str | None = None
+    install: str | None = None
+    rounds: int = ROUNDS
+    out: str | os.PathLike[str] = "reports/ci"
+    workers: int | None = None
+    fresh: bool = False
+    command: str = "recovery ci"
+
+    @property
+    def two(self) -> bool:
+        """Whether there is a base."""
+        return self.base is not None or self.base_python is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The stores of one scenario.
+
+    Attributes
+    ----------
+    planned : Planned
+    head : pathlib.Path
+    base : pathlib.Path, optional
+        Missing where no base was asked for, or base has no such scenario.
+    why : str
+        Why there is no base though one was asked for.
+    """
+
+    planned: Planned
+    head: Path
+    base: Path | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Where a side runs, with what, and which state of the code it is."""
+
+    name: str
+    folder: Path
+    root: Path
+    environment: Environment
+    state: str
+
+
+def interleave(policy: Policy, asked: Asked) -> list[Ran]:
+    """Run every scenario of a policy, and return where the stores are.
+
+    Where there is a base, both sides run the same replicates, round by round, one after the other;
+    the order turns with each round. Everything is compiled in a warm-up before the first round.
+    A job that was interrupted goes on where it stopped; any other begins with fresh stores, and
+    the old ones are kept beside them.
+
+    Raises
+    ------
+    RepositoryError, EnvironmentRefused
+        If the base cannot be had.
+    UsageError, UserCodeError
+        If a scenario cannot be run.
+    WorkerDied
+        If a side ends without a word; what was done is kept.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, once what was under way is done and stored.
+    """
+    if asked.rounds < 1:
+        raise SettingsError(f"rounds: {asked.rounds} is not allowed; give 1 or more")
+    if asked.workers is not None and asked.workers < 1:
+        raise SettingsError(f"workers: {asked.workers} is not allowed; give 1 or more")
+    if not policy.scenarios:
+        raise UsageError(f"{policy.path}: has no scenario to run; add a section [scenarios.NAME]")
+    out = Path(asked.out)
+    writable_folder(out)
+    job = uuid.uuid4().hex
+    with _terminable(), ExitStack() as opened:
+        sides = _sides(policy, asked, out, opened)
+        return [_run(planned, sides, asked, out, job) for planned in policy.scenarios]
+
+
+def _sides(policy: Policy, asked: Asked, out: Path, opened: ExitStack) -> list[_Side]:
+    """Have the sides ready, base first."""
+    folder = policy.path.resolve().parent
+    try:
+        repository = Repository.around(folder)
+    except RepositoryError:
+        if asked.base is not None:
+            raise
+        repository = None
+    root = folder if repository is None else repository.root
+    state = "" if repository is None else repository.state(out)
+    commit = None
+    if repository is not None and asked.base is not None:
+        commit = repository.commit(asked.base)
+    temporary = Path(
+        opened.enter_context(tempfile.TemporaryDirectory(prefix="recovery-ci-"))
+    ).resolve()
+    places = [(HEAD, asked.head_python, root, state)]
+    if asked.two:
+        there = root
+        if repository is not None and commit is not None:
+            there = opened.enter_context(repository.checked_out(commit, temporary / BASE))
+        places.insert(0, (BASE, asked.base_python, there, commit or state))
+    sides = []
+    for name, python, place, its_state in places:
+        # A policy that base has not got yet, in a folder that it has not got either.
+        inside = place / folder.relative_to(root)
+        inside = inside if inside.is_dir() else place
+        if asked.install is None:
+            environment = existing(name, python, inside, (root, place))
+        else:
+            own = temporary / f"environment-{name}"
+            environment = installed(name, python, inside, asked.install, own)
+        sides.append(_Side(name, inside, place, environment, its_state))
+        note(f"{name}: {its_state[:12] or 'no commit'}, {describe(environment)}")
+    return sides
+
+
+def _run(planned: Planned, sides: list[_Side], asked: Asked, out: Path, job: str) -> Ran:
+    """Run one scenario, and say where its stores are."""
+    head = sides[-1]
+    folder = out.resolve() / planned.name
+    written = {
+        side.name: {"state": side.state, "versions": dict(side.environment.versions)}
+        for side in sides
+    }
+    memory = Memory.of(folder, planned, written)
+    fresh = asked.fresh or not memory.goes_on(finished=not asked.two)
+    if not fresh:
+        note(f"{planned.name}: goes on with what is in {folder}")
+    target = _target(planned.scenario, head)
+    why = "" if not asked.two else _missing(target, sides[0])
+    order: dict[str, Any] = {
+        "scenario": target,
+        "axes": {name: list(levels) for name, levels in planned.axes.items()},
+        "options": dict(planned.options),
+        "workers": asked.workers,
+        "command": asked.command,
+        "fresh": fresh,
+    }
+    replicates = int(planned.options.get("replicates", _REPLICATES))
+    memory.folder.mkdir(parents=True, exist_ok=True)
+    memory.write(job, finished=False)
+    with ExitStack() as opened:
+        done: dict[str, int] = {}
+        partners: list[Partner] = []
+        for side in sides if not why else sides[-1:]:
+            partner = opened.enter_context(Partner(side.name, side.environment, side.folder))
+            own = {"out": str(folder / side.name), "moved": [str(head.root), str(side.root)]}
+            try:
+                done[side.name] = partner.open({**order, **own})
+            except Unable as error:
+                if side is head or error.kind not in _NOT_YET:
+                    raise error.error from None
+                why = str(error)
+                partner.end()
+            else:
+                partners.append(partner)
+        if why:
+            note(f"{planned.name}: head alone, without the gates that need a base: {why}")
+        _take_turns(planned.name, partners, replicates, asked.rounds, max(done.values()), job)
+    memory.write(job, finished=True)
+    base = folder / BASE if len(partners) > 1 else None
+    return Ran(planned, folder / HEAD, base, why)
+
+
+def _take_turns(
+    name: str, partners: list[Partner], replicates: int, rounds: int, done: int, job: str
+) -> None:
+    """Have all steps done; a side that is alone does them at once."""
+    alone = len(partners) == 1
+    if alone:
+        steps: tuple[Step, ...] = (Step(WARM_UP, replicates),)
+    else:
+        steps = steps_of(replicates, rounds, done)
+        # Nothing is left, unless one side was interrupted in the very last round.
+        steps = steps or (Step(WARM_UP, replicates),)
+    last = steps[-1].round + 1
+    for step in steps:
+        for partner in turns(partners, step.round):
+            try:
+                fits, seconds = partner.run(step, last, None if alone else job)
+            except Unable as error:
+                raise error.error from None
+            when = "warm-up" if step.round == WARM_UP else f"round {step.round + 1}/{last}"
+            note(
+                f"{name}: {'' if alone else f'{when}, '}{partner.side}: {fits} fits, {seconds:.1f} s"
+            )
+
+
+def _target(scenario: str, head: _Side) -> str:
+    """Return what names the scenario on both sides, from the folder that a side runs in."""
+    path, colon, name = scenario.rpartition(":") if ".py:" in scenario else (scenario, "", "")
+    if not Path(path).is_absolute() or not Path(path).resolve().is_relative_to(head.root):
+        return scenario
+    return os.path.relpath(Path(path).resolve(), head.folder) + colon + name
+
+
+def _missing(target: str, base: _Side) -> str:
+    """Say that base has not got the file of a scenario; empty where it has, or needs none."""
+    path = target.rpartition(":")[0] if ".py:" in target else target
+    if not path.endswith(".py") or (base.folder / path).is_file():
+        return ""
+    return f"base has no {path}"
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end this process as Ctrl-C does: with nothing left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        # None: a handler that was not Python's, which cannot be set from here.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
