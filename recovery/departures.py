@@ -40,9 +40,8 @@ def rank_shares(sd_factor: float, n_draws: int) -> NDArray[np.float64]:
     if not sd_factor > 0:
         raise ValueError(f"sd_factor must be positive, got {sd_factor}")
     level = ndtr(ndtri((np.arange(_NODES) + 0.5) / _NODES) / sd_factor)
-    shares: NDArray[np.float64] = binom.pmf(np.arange(n_draws + 1)[:, None], n_draws, level).mean(
-        axis=1
-    )
+    chances = binom.pmf(np.arange(n_draws + 1)[:, None], n_draws, level)
+    shares: NDArray[np.float64] = np.mean(chances, axis=1)
     shares.flags.writeable = False
     return shares
 

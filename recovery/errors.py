@@ -10,10 +10,10 @@ RecoveryError
 │   ├── PolicyError             a policy that cannot be read, with its line
 │   ├── RepositoryError         no git repository, or a commit it has not got
 │   ├── EnvironmentRefused      an interpreter that cannot run a side of an interleaved job
-│   ├── ComparisonError         two runs that have nothing in common
 │   ├── OutputError             the output folder cannot be used
 │   ├── StoreConflict           the folder holds another run
 │   ├── StoreBusy               another process is writing the store
+│   ├── NothingInCommon         two runs that are to be compared have no cell in common
 │   └── NotAStore               the file in the store's place is something else
 ├── UserCodeError               exit 2: the user's own function raised; shown with its traceback
 ├── StoreDamaged                exit 1: the store cannot be read
@@ -71,10 +71,6 @@ class EnvironmentRefused(UsageError):
     """An interpreter that cannot run one side of an interleaved job."""
 
 
-class ComparisonError(UsageError):
-    """Two runs that have nothing in common."""
-
-
 class OutputError(UsageError):
     """The output folder is a file or cannot be written."""
 
@@ -85,6 +81,10 @@ class StoreConflict(UsageError):
 
 class StoreBusy(UsageError):
     """Another process holds the store."""
+
+
+class NothingInCommon(UsageError):
+    """Two runs have no cell in common, so there is nothing to compare."""
 
 
 class NotAStore(UsageError):

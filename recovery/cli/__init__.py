@@ -156,9 +156,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         again = shlex.join(["recovery", *(word for word in words if word != "--fresh")])
         kept = f"what was done is kept; go on with: {again}"
-        print(
-            "interrupted" + (f"; {kept}" if words[:1] in (["run"], ["ci"]) else ""), file=sys.stderr
-        )
+        resumes = words[:1] in (["run"], ["ci"])
+        print("interrupted" + (f"; {kept}" if resumes else ""), file=sys.stderr)
         return INTERRUPTED
     return code
 

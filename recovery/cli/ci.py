@@ -11,7 +11,7 @@ def add_ci(commands: Any) -> None:
     """Add the command to a parser."""
     ci = commands.add_parser(
         "ci",
-        help="run and judge every scenario of a policy, in turns with a base commit if one is given",
+        help="run and judge the scenarios of a policy, in turns with a base commit if one is given",
         usage="recovery ci [--policy FILE] [--base REF] [options]",
         description="Run every scenario of a policy for what is checked out now, and judge it by "
         "the policy's gates. With a base, both run the same replicates on this machine, round by "

@@ -5,7 +5,7 @@ import signal
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,10 +238,11 @@ def _take_turns(
                 fits, seconds = partner.run(step, last, None if alone else job)
             except Unable as error:
                 raise error.error from None
-            when = "warm-up" if step.round == WARM_UP else f"round {step.round + 1}/{last}"
-            note(
-                f"{name}: {'' if alone else f'{when}, '}{partner.side}: {fits} fits, {seconds:.1f} s"
-            )
+            what = [f"{fits} fits, {seconds:.1f} s"]
+            if not alone:
+                warm_up = step.round == WARM_UP
+                what.insert(0, "warm-up" if warm_up else f"round {step.round + 1}/{last}")
+            note(f"{name}: {partner.side}, {', '.join(what)}")
 
 
 def _target(scenario: str, head: _Side) -> str:

@@ -132,11 +132,11 @@ class Partner:
         assert stdin is not None
         assert stdout is not None
         line = ""
-        with _passed_on(self._process) as came:
-            with contextlib.suppress(OSError):  # how it died is told below
-                stdin.write(json.dumps(words) + "\n")
-                stdin.flush()
-                line = stdout.readline()
+        # A side that is gone takes no words; how it died is told below.
+        with _passed_on(self._process) as came, contextlib.suppress(OSError):
+            stdin.write(json.dumps(words) + "\n")
+            stdin.flush()
+            line = stdout.readline()
         if came:
             raise KeyboardInterrupt
         try:
