@@ -200,8 +200,11 @@ def _run(planned: Planned, sides: list[_Side], asked: Asked, out: Path, job: str
     with ExitStack() as opened:
         done: dict[str, int] = {}
         partners: list[Partner] = []
-        for side in sides if not why else sides[-1:]:
-            partner = opened.enter_context(Partner(side.name, side.environment, side.folder))
+        started = [
+            (side, opened.enter_context(Partner(side.name, side.environment, side.folder)))
+            for side in (sides if not why else sides[-1:])
+        ]
+        for side, partner in started:
             own = {"out": str(folder / side.name), "moved": [str(head.root), str(side.root)]}
             try:
                 done[side.name] = partner.open({**order, **own})
