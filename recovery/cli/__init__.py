@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from recovery.cli.check import add_check
 from recovery.cli.ci import add_ci
 from recovery.cli.forms import add_forms, check_forms, write_asked
 from recovery.cli.replay import add_replay
@@ -38,7 +39,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_run(commands)
-    add_ci(commands)
     report = commands.add_parser("report", help="write tables, plots and the report again")
     report.add_argument("folder", metavar="DIR", help="output folder of a run")
     add_forms(report)
@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         help="check file, tables and every replicate's checksum; 1 if damaged",
     )
     status.set_defaults(call=_status)
+    add_check(commands)
+    add_ci(commands)
     add_replay(commands)
     scenarios = commands.add_parser("scenarios", help="list the bundled scenarios")
     scenarios.set_defaults(call=_scenarios)

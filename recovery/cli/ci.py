@@ -4,6 +4,7 @@ import argparse
 import shlex
 from typing import Any
 
+from recovery.cli.verdicts import add_verdict_options, tell_verdicts
 from recovery.cli.words import whole
 
 
@@ -54,11 +55,12 @@ def add_ci(commands: Any) -> None:
     where.add_argument(
         "--fresh", action="store_true", help="begin again; the old stores are kept beside the new"
     )
+    add_verdict_options(ci)
     ci.set_defaults(call=_ci)
 
 
 def _ci(options: argparse.Namespace) -> int:
-    from recovery.interleaved import Asked, interleave
+    from recovery.interleaved import Asked, interleave, judge, write_reports
     from recovery.policy import find_policy, read_policy
 
     policy = read_policy(find_policy() if options.policy is None else options.policy)
@@ -73,5 +75,7 @@ def _ci(options: argparse.Namespace) -> int:
         fresh=options.fresh,
         command=shlex.join(["recovery", *options.words]),
     )
-    found = interleave(policy, asked)
-    return 0 if found else 3
+    ran = interleave(policy, asked)
+    write_reports(ran)
+    verdicts, notes = judge(policy, ran)
+    return tell_verdicts(verdicts, options, policy.error_rate, notes)

@@ -5,5 +5,6 @@ other, round by round, while the other waits.
 """
 
 from recovery.interleaved.job import Asked, Ran, interleave
+from recovery.interleaved.judged import judge, write_reports
 
-__all__ = ["Asked", "Ran", "interleave"]
+__all__ = ["Asked", "Ran", "interleave", "judge", "write_reports"]
