@@ -5,18 +5,18 @@ import signal
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
-from recovery.database import writable_folder
+from recovery.database import locked, set_aside, writable_folder
 from recovery.errors import RepositoryError, SettingsError, UsageError
 from recovery.interleaved.environment import Environment, describe, existing, installed
-from recovery.interleaved.memory import Memory
-from recovery.interleaved.partner import Partner, Unable
+from recovery.interleaved.memory import Memory, made_from
+from recovery.interleaved.partner import Partner, There, Unable
 from recovery.interleaved.repository import Repository
 from recovery.interleaved.rounds import ROUNDS, WARM_UP, Step, steps_of, turns
 from recovery.policy import Planned, Policy
@@ -128,10 +128,12 @@ def interleave(policy: Policy, asked: Asked) -> list[Ran]:
         raise UsageError(f"{policy.path}: has no scenario to run; add a section [scenarios.NAME]")
     out = Path(asked.out)
     writable_folder(out)
-    job = uuid.uuid4().hex
     with _terminable(), ExitStack() as opened:
         sides = _sides(policy, asked, out, opened)
-        return [_run(planned, sides, asked, out, job) for planned in policy.scenarios]
+        memory = _begun(policy, sides, asked, out, opened)
+        ran = [_run(planned, sides, asked, memory) for planned in policy.scenarios]
+        memory.write(finished=True)
+        return ran
 
 
 def _sides(policy: Policy, asked: Asked, out: Path, opened: ExitStack) -> list[_Side]:
@@ -172,34 +174,45 @@ def _sides(policy: Policy, asked: Asked, out: Path, opened: ExitStack) -> list[_
     return sides
 
 
-def _run(planned: Planned, sides: list[_Side], asked: Asked, out: Path, job: str) -> Ran:
-    """Run one scenario, and say where its stores are."""
-    head = sides[-1]
-    folder = out.resolve() / planned.name
-    written = {
+def _begun(
+    policy: Policy, sides: list[_Side], asked: Asked, out: Path, opened: ExitStack
+) -> Memory:
+    """Hold the folder of the job, and go on with its stores or make room for new ones."""
+    out.mkdir(parents=True, exist_ok=True)
+    opened.callback(locked(out).release)
+    of_sides = {
         side.name: {"state": side.state, "versions": dict(side.environment.versions)}
         for side in sides
     }
-    memory = Memory.of(folder, planned, written)
-    fresh = asked.fresh or not memory.goes_on(finished=not asked.two)
-    if not fresh:
-        note(f"{planned.name}: goes on with what is in {folder}")
+    sources = {planned.name: made_from(planned, of_sides) for planned in policy.scenarios}
+    memory = Memory(out.resolve(), uuid.uuid4().hex, sources)
+    for name in sources:
+        writable_folder(out / name)
+        if not asked.fresh and memory.goes_on(name, finished=not asked.two):
+            note(f"{name}: goes on with what is in {out / name}")
+            continue
+        # Base too, where none is asked for now: it would be taken for the one of this head.
+        for side in (BASE, HEAD):
+            set_aside(out / name / side)
+    memory.write(finished=False)
+    return memory
+
+
+def _run(planned: Planned, sides: list[_Side], asked: Asked, memory: Memory) -> Ran:
+    """Run one scenario, and say where its stores are."""
+    head = sides[-1]
+    folder = memory.folder / planned.name
     target = _target(planned.scenario, head)
     why = "" if not asked.two else _missing(target, sides[0])
-    order: dict[str, Any] = {
+    order = {
         "scenario": target,
         "axes": {name: list(levels) for name, levels in planned.axes.items()},
         "options": dict(planned.options),
         "workers": asked.workers,
         "command": asked.command,
-        "fresh": fresh,
     }
-    replicates = int(planned.options.get("replicates", _REPLICATES))
-    memory.folder.mkdir(parents=True, exist_ok=True)
-    memory.write(job, finished=False)
     with ExitStack() as opened:
-        done: dict[str, int] = {}
-        partners: list[Partner] = []
+        there: dict[Partner, There] = {}
         started = [
             (side, opened.enter_context(Partner(side.name, side.environment, side.folder)))
             for side in (sides if not why else sides[-1:])
@@ -207,45 +220,50 @@ def _run(planned: Planned, sides: list[_Side], asked: Asked, out: Path, job: str
         for side, partner in started:
             own = {"out": str(folder / side.name), "moved": [str(head.root), str(side.root)]}
             try:
-                done[side.name] = partner.open({**order, **own})
+                there[partner] = partner.open({**order, **own})
             except Unable as error:
                 if side is head or error.kind not in _NOT_YET:
                     raise error.error from None
                 why = str(error)
                 partner.end()
-            else:
-                partners.append(partner)
         if why:
             note(f"{planned.name}: head alone, without the gates that need a base: {why}")
-        _take_turns(planned.name, partners, replicates, asked.rounds, max(done.values()), job)
-    memory.write(job, finished=True)
-    base = folder / BASE if len(partners) > 1 else None
+        replicates = int(planned.options.get("replicates", _REPLICATES))
+        _take_turns(planned.name, there, replicates, asked.rounds, memory.job)
+    base = folder / BASE if len(there) > 1 else None
     return Ran(planned, folder / HEAD, base, why)
 
 
 def _take_turns(
-    name: str, partners: list[Partner], replicates: int, rounds: int, done: int, job: str
+    name: str, there: Mapping[Partner, There], replicates: int, rounds: int, job: str
 ) -> None:
     """Have all steps done; a side that is alone does them at once."""
-    alone = len(partners) == 1
-    if alone:
-        steps: tuple[Step, ...] = (Step(WARM_UP, replicates),)
-    else:
-        steps = steps_of(replicates, rounds, done)
-        # Nothing is left, unless one side was interrupted in the very last round.
-        steps = steps or (Step(WARM_UP, replicates),)
-    last = steps[-1].round + 1
+    alone = len(there) == 1
+    steps = _steps(list(there.values()), replicates, rounds)
     for step in steps:
-        for partner in turns(partners, step.round):
+        for partner in turns(list(there), step.round):
+            last = steps[-1].round + 1
             try:
                 fits, seconds = partner.run(step, last, None if alone else job)
             except Unable as error:
                 raise error.error from None
-            what = [f"{fits} fits, {seconds:.1f} s"]
+            what = [f"{fits} {'fit' if fits == 1 else 'fits'}, {seconds:.1f} s"]
             if not alone:
                 warm_up = step.round == WARM_UP
                 what.insert(0, "warm-up" if warm_up else f"round {step.round + 1}/{last}")
             note(f"{name}: {partner.side}, {', '.join(what)}")
+
+
+def _steps(there: Sequence[There], replicates: int, rounds: int) -> tuple[Step, ...]:
+    """Return what is left to do."""
+    if all(one.least >= replicates for one in there):
+        return ()
+    whole = (Step(WARM_UP, replicates),)
+    if len(there) == 1:
+        return whole
+    done, begun = max(one.most for one in there), max(one.begun for one in there)
+    # One side may have been interrupted where the other had done all: no round is left then.
+    return steps_of(replicates, rounds, done, begun) or whole
 
 
 def _target(scenario: str, head: _Side) -> str:

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Self
@@ -30,6 +31,23 @@ class Unable(Exception):
     def __init__(self, error: RecoveryError, kind: str) -> None:
         super().__init__(str(error))
         self.error, self.kind = error, kind
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """What a store has already.
+
+    Attributes
+    ----------
+    least, most : int
+        Replicates of the cell that has fewest, and of the one that has most.
+    begun : int
+        Rounds that were begun.
+    """
+
+    least: int
+    most: int
+    begun: int
 
 
 class Partner:
@@ -76,8 +94,8 @@ class Partner:
         """The number of the process."""
         return self._process.pid
 
-    def open(self, order: dict[str, Any]) -> int:
-        """Say what is to be run, and return how many replicates per cell are there already.
+    def open(self, order: dict[str, Any]) -> There:
+        """Say what is to be run, and return what of it is there already.
 
         Raises
         ------
@@ -85,7 +103,8 @@ class Partner:
             If the scenario cannot be run.
         WorkerDied, KeyboardInterrupt
         """
-        return int(self._asked({**order, "side": self.side})["done"])
+        answer = self._asked({**order, "side": self.side})
+        return There(**{name: int(answer[name]) for name in ("least", "most", "begun")})
 
     def run(self, step: Step, rounds: int, job: str | None) -> tuple[int, float]:
         """Have a step done, and return its fits and seconds.

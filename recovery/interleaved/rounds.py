@@ -29,7 +29,9 @@ class Step:
     replicates: int
 
 
-def steps_of(replicates: int, rounds: int = ROUNDS, done: int = 0) -> tuple[Step, ...]:
+def steps_of(
+    replicates: int, rounds: int = ROUNDS, done: int = 0, begun: int = 0
+) -> tuple[Step, ...]:
     """Split replicates into a warm-up and rounds.
 
     The warm-up is one replicate per cell, in which all is compiled. The others are split into
@@ -45,6 +47,8 @@ def steps_of(replicates: int, rounds: int = ROUNDS, done: int = 0) -> tuple[Step
     done : int
         Replicates per cell that the store of either side has already. The warm-up brings both
         sides to one more.
+    begun : int
+        Rounds that were begun before an interrupt; their numbers are not given again.
 
     Returns
     -------
@@ -55,9 +59,9 @@ def steps_of(replicates: int, rounds: int = ROUNDS, done: int = 0) -> tuple[Step
         return ()
     first = done + 1
     left = replicates - first
-    count = min(rounds, max(left // _LEAST, 1)) if left else 0
+    count = min(max(rounds - begun, 1), max(left // _LEAST, 1)) if left else 0
     ends = (first + left * (k + 1) // count for k in range(count))
-    return (Step(WARM_UP, first), *(Step(k, end) for k, end in enumerate(ends)))
+    return (Step(WARM_UP, first), *(Step(begun + k, end) for k, end in enumerate(ends)))
 
 
 def turns(sides: Sequence[_Side], number: int) -> Iterator[_Side]:

@@ -70,9 +70,7 @@ def _serve(asked: IO[str]) -> Iterator[dict[str, Any]]:
     if here != there:
         sys.path[:] = [_follow(entry, here, there) for entry in sys.path]
     sweep = _opened(order)
-    done = 0 if order["fresh"] else _done(Path(order["out"]), sweep)
-    yield {"ready": True, "cells": len(sweep.design.cells), "done": done}
-    fresh = order["fresh"]
+    yield {"ready": True, **_there(Path(order["out"]), sweep)}
     for line in asked:
         step = json.loads(line)
         began = time.perf_counter()
@@ -82,13 +80,11 @@ def _serve(asked: IO[str]) -> Iterator[dict[str, Any]]:
             workers=order["workers"],
             # Another process would compile again, in the middle of a round.
             processes=1 if step["job"] else None,
-            fresh=fresh,
             progress=not step["job"],
             report=False,
             command=order["command"],
             interleaved=_round(step, order["side"]) if step["job"] else None,
         )
-        fresh = False
         if here != there:
             _refuse_borrowed(order["side"], here)
         fits = int((results.sessions[-1].get("execution") or {}).get("fits", 0))
@@ -113,20 +109,26 @@ def _opened(order: dict[str, Any]) -> "Sweep":
     return sweep
 
 
-def _done(out: Path, sweep: "Sweep") -> int:
-    """Return how many replicates a cell of the store has, of the one that has most."""
+def _there(out: Path, sweep: "Sweep") -> dict[str, int]:
+    """Return how many replicates its cells have at least and at most, and the rounds begun."""
     from recovery.database import FILE_NAME
     from recovery.store import Store
 
     if not (out / FILE_NAME).is_file():
-        return 0
+        return {"least": 0, "most": 0, "begun": 0}
     store = Store.read(out)
     try:
-        done = store.done()
+        done, sessions = store.done(), store.sessions()
     finally:
         store.close()
-    found = (done.get((cell.digest, sweep.design.seed)) for cell in sweep.design.cells)
-    return max((max(numbers) + 1 for numbers in found if numbers), default=0)
+    seed = sweep.design.seed
+    found = [done.get((cell.digest, seed), set()) for cell in sweep.design.cells]
+    rounds = [session.get("interleaved", {}).get("round", -1) for session in sessions]
+    return {
+        "least": min(len(numbers) for numbers in found),
+        "most": max(max(numbers, default=-1) + 1 for numbers in found),
+        "begun": max(rounds, default=-1) + 1,
+    }
 
 
 def _follow(entry: str, here: Path, there: Path) -> str:

@@ -116,8 +116,9 @@ class Project:
     def store(self, side: str, name: str = "line") -> Path:
         return self.folder / "reports" / "ci" / name / side
 
-    def remembered(self, name: str = "line") -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.store("job.json", name)).read_text())
+    def remembered(self) -> dict[str, Any]:
+        """Return what is kept of the last job."""
+        found: dict[str, Any] = json.loads((self.folder / "reports/ci/job.json").read_text())
         return found
 
     def worktrees(self) -> int:

@@ -83,8 +83,7 @@ def test_a_scenario_that_base_has_not_got_is_run_for_head_alone(
     elif without == "the file":
         (project.folder / "line.py").unlink()
     elif without == "an axis":
-        project.write("line.py", text.replace("trials: int = 20, slope: float = 1.0", "")
-                      .replace("exact.function(trials, 1.0, slope)", "exact.function()"))  # fmt: skip
+        project.write("line.py", text.replace("trials", "count"))
     else:
         project.write("line.py", text.replace("def line", "def curve"))
         project.write("recovery.toml", POLICY + 'scenario = "line.py:line"\n')
@@ -105,8 +104,8 @@ def test_without_a_base_head_is_run_and_goes_on_with_what_is_there(project: Proj
     code, err = project.ci()
     assert code == 0, err
     assert "goes on with what is in" in err
-    sessions = Results(project.store("head")).sessions
-    assert [session["execution"].get("fits", 0) for session in sessions] == [CELLS * 9, 0]
+    (session,) = Results(project.store("head")).sessions
+    assert session["execution"]["fits"] == CELLS * 9
     project.write("line.py", (project.folder / "line.py").read_text() + "\n# changed\n")
     assert project.ci()[0] == 0
     assert len(Results(project.store("head")).sessions) == 1
@@ -147,8 +146,32 @@ def test_an_interrupt_ends_both_sides_cleanly_and_the_same_command_goes_on(
     again = [[r for r in side if r["job"] == job] for side in (base, head)]
     assert [r["fits"] for r in again[0][1:]] == [r["fits"] for r in again[1][1:]]
     assert all(r["fits"] for r in again[0][1:])
+    begun = max(r["round"] for r in base + head if r["job"] == first["job"])
+    assert [r["round"] for r in again[0]] == [-1, *range(begun + 1, len(again[0]) + begun)]
     # Both compile in the warm-up, however much of it was there.
     assert all(len(side[0]["fits"]) >= CELLS for side in again)
+
+
+def test_what_was_done_before_an_interrupt_is_not_run_again_whatever_scenario_it_is_of(
+    project: Project, tmp_path: Path
+) -> None:
+    counted = tmp_path / "counted"
+    again = POLICY.replace("[scenarios.line]", '[scenarios.again]\nscenario = "line.py"')
+    project.write("recovery.toml", POLICY + again.partition("failed_below = 0.5")[2])
+    project.variables |= {"TEST_COUNTED": str(counted), "TEST_SLEEP": "0.03"}
+    with project.started("--base", "main", "--workers", "1") as process:
+        assert until(lambda: counted.exists() and len(counted.read_text().splitlines()) > 78)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED, err
+    code, err = project.ci("--base", "main", "--workers", "1")
+    assert code == 0, err
+    assert len(counted.read_text().splitlines()) == 2 * 2 * CELLS * 9
+    # A job that came to its end is measured again; the old stores are kept.
+    project.variables["TEST_SLEEP"] = "0"
+    assert project.ci("--base", "main")[0] == 0
+    assert len(counted.read_text().splitlines()) == 2 * 2 * 2 * CELLS * 9
+    assert (project.store("base", "again") / "results.sqlite.previous-1").exists()
 
 
 def test_a_side_that_is_killed_is_told_of_in_one_line(project: Project, tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ def test_a_round_has_two_replicates_per_cell_where_there_are_so_many() -> None:
     assert [step.replicates for step in steps_of(2, 10)] == [1, 2]
 
 
+def test_a_job_that_goes_on_gives_no_number_of_a_round_twice() -> None:
+    steps = steps_of(20, 5, done=8, begun=2)
+    assert [(step.round, step.replicates) for step in steps] == [(-1, 9), (2, 12), (3, 16), (4, 20)]
+    assert [step.round for step in steps_of(20, 5, done=17, begun=5)] == [-1, 5]
+
+
 def test_the_order_turns_with_each_round() -> None:
     order = ["".join(turns("AB", step.round)) for step in steps_of(9, 4)]
     assert order == ["AB", "AB", "BA", "AB", "BA"]
