@@ -60,7 +60,7 @@ def add_ci(commands: Any) -> None:
 
 
 def _ci(options: argparse.Namespace) -> int:
-    from recovery.interleaved import Asked, interleave, judge, write_reports
+    from recovery.interleaved import Asked, interleave, judge
     from recovery.policy import find_policy, read_policy
 
     policy = read_policy(find_policy() if options.policy is None else options.policy)
@@ -76,6 +76,5 @@ def _ci(options: argparse.Namespace) -> int:
         command=shlex.join(["recovery", *options.words]),
     )
     ran = interleave(policy, asked)
-    write_reports(ran)
     verdicts, notes = judge(policy, ran)
     return tell_verdicts(verdicts, options, policy.error_rate, notes)

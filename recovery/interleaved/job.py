@@ -21,6 +21,8 @@ from recovery.interleaved.repository import Repository
 from recovery.interleaved.rounds import ROUNDS, WARM_UP, Step, steps_of, turns
 from recovery.policy import Planned, Policy
 from recovery.progress import note
+from recovery.report import write_report
+from recovery.results import Results
 
 BASE: Final = "base"
 HEAD: Final = "head"
@@ -102,7 +104,7 @@ class _Side:
 
 
 def interleave(policy: Policy, asked: Asked) -> list[Ran]:
-    """Run every scenario of a policy, and return where the stores are.
+    """Run every scenario of a policy, write the reports, and return where the stores are.
 
     Where there is a base, both sides run the same replicates, round by round, one after the other;
     the order turns with each round. Everything is compiled in a warm-up before the first round.
@@ -132,6 +134,8 @@ def interleave(policy: Policy, asked: Asked) -> list[Ran]:
         sides = _sides(policy, asked, out, opened)
         memory = _begun(policy, sides, asked, out, opened)
         ran = [_run(planned, sides, asked, memory) for planned in policy.scenarios]
+        for folder in (folder for one in ran for folder in (one.base, one.head) if folder):
+            write_report(Results(folder))
         memory.write(finished=True)
         return ran
 

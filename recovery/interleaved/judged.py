@@ -1,4 +1,4 @@
-"""What a job has found: a report per store, and a verdict per gate."""
+"""What a job has found: a verdict per gate."""
 
 from collections.abc import Sequence
 
@@ -7,22 +7,7 @@ from recovery.gates.limits import GATES
 from recovery.interleaved.job import Ran
 from recovery.planned import lacking
 from recovery.policy import Policy
-from recovery.report import write_report
 from recovery.results import Results
-
-
-def write_reports(ran: Sequence[Ran]) -> None:
-    """Write the reports of all stores.
-
-    Raises
-    ------
-    OutputError
-        If a file cannot be written.
-    """
-    for one in ran:
-        for folder in (one.base, one.head):
-            if folder is not None:
-                write_report(Results(folder))
 
 
 def judge(policy: Policy, ran: Sequence[Ran]) -> tuple[list[Verdict], list[str]]:
