@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 
 from recovery.cli.check import add_check
 from recovery.cli.ci import add_ci
+from recovery.cli.compare import add_compare
 from recovery.cli.forms import add_forms, check_forms, write_asked
+from recovery.cli.history import add_history
 from recovery.cli.replay import add_replay
 from recovery.cli.run import EPILOG, add_run
 from recovery.cli.told import told
@@ -53,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(call=_status)
     add_check(commands)
     add_ci(commands)
+    add_compare(commands)
+    add_history(commands)
     add_replay(commands)
     scenarios = commands.add_parser("scenarios", help="list the bundled scenarios")
     scenarios.set_defaults(call=_scenarios)

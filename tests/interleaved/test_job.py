@@ -152,6 +152,7 @@ def test_an_interrupt_ends_both_sides_cleanly_and_the_same_command_goes_on(
     assert all(len(side[0]["fits"]) >= CELLS for side in again)
 
 
+@pytest.mark.slow
 def test_what_was_done_before_an_interrupt_is_not_run_again_whatever_scenario_it_is_of(
     project: Project, tmp_path: Path
 ) -> None:
