@@ -106,7 +106,7 @@ def open_to_write(folder: Path, *, fresh: bool = False) -> tuple[sqlite3.Connect
     """
     writable_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = _locked(folder)
+    lock = locked(folder)
     try:
         file = folder / FILE_NAME
         if fresh and file.exists():
@@ -139,7 +139,30 @@ def close_written(folder: Path, connection: sqlite3.Connection, lock: FileLock) 
     lock.release()
 
 
-def _locked(folder: Path) -> FileLock:
+def set_aside(folder: Path) -> None:
+    """Keep the store of a folder, if there is one, beside the place of a new one.
+
+    Raises
+    ------
+    OutputError, StoreBusy
+        If it cannot be moved, or another process holds it.
+    """
+    if (folder / FILE_NAME).exists():
+        lock = locked(folder)
+        try:
+            _set_aside(folder)
+        finally:
+            lock.release()
+
+
+def locked(folder: Path) -> FileLock:
+    """Hold a folder that is there against other processes.
+
+    Raises
+    ------
+    OutputError, StoreBusy
+        If it cannot be locked, or another process holds it.
+    """
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)

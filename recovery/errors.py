@@ -8,6 +8,8 @@ RecoveryError
 │   ├── SettingsError           an impossible sampler setting, seed or number of replicates
 │   ├── GateError               an unknown gate, or a limit it cannot have
 │   ├── PolicyError             a policy that cannot be read, with its line
+│   ├── RepositoryError         no git repository, or a commit it has not got
+│   ├── EnvironmentRefused      an interpreter that cannot run a side of an interleaved job
 │   ├── OutputError             the output folder cannot be used
 │   ├── StoreConflict           the folder holds another run
 │   ├── StoreBusy               another process is writing the store
@@ -59,6 +61,14 @@ class GateError(UsageError):
 
 class PolicyError(UsageError):
     """A policy that cannot be read, or says what none can say."""
+
+
+class RepositoryError(UsageError):
+    """No git repository here, or a commit that it has not got."""
+
+
+class EnvironmentRefused(UsageError):
+    """An interpreter that cannot run one side of an interleaved job."""
 
 
 class OutputError(UsageError):

@@ -19,7 +19,11 @@ _ABOUT_LENGTH = 1000
 
 
 def provenance(
-    command: str, workers: int, scenario: Scenario, model: Mapping[str, Any]
+    command: str,
+    workers: int,
+    scenario: Scenario,
+    model: Mapping[str, Any],
+    interleaved: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return versions, machine, command and git commit of this session, as plain values.
 
@@ -32,6 +36,8 @@ def provenance(
         The commit is that of the repository its file lies in.
     model : mapping
         What a reader is shown of the model of the first cell, see `engine.portrait`.
+    interleaved : mapping, optional
+        Job, side and round, where this session is one of a job of two sides that take turns.
     """
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
@@ -47,6 +53,7 @@ def provenance(
             "about": about(scenario),
         },
         "model": dict(model),
+        **({} if interleaved is None else {"interleaved": dict(interleaved)}),
     }
 
 

@@ -106,6 +106,7 @@ PROVENANCE: Final = mapped(
     scenario=mapped(name),
     model=mapped(complete(role=name, distribution=name, dims=listed(name), parents=listed(name))),
     workers=figure,
+    interleaved=mapped(scalar),
 )
 SETTINGS: Final = complete(
     sampler=name, draws=whole, tune=whole, chains=whole, target_accept=figure, ess=whole

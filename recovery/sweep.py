@@ -1,5 +1,6 @@
 """A sweep: a design, and how to run what of it is missing in a store."""
 
+import copy
 import dataclasses
 import importlib.util
 import os
@@ -146,6 +147,13 @@ class Sweep:
         """What this process has compiled for the scenario; kept between runs of this object."""
         return Workshop(self.design.scenario, self._samplers)
 
+    def grown(self, replicates: int) -> "Sweep":
+        """Return this sweep with so many replicates per cell; what is compiled serves both."""
+        _ = self.workshop  # made now, or each would make its own
+        grown = copy.copy(self)
+        grown.design = dataclasses.replace(self.design, replicates=replicates)
+        return grown
+
     def run(
         self,
         out: str | os.PathLike[str] | None = None,
@@ -161,6 +169,7 @@ class Sweep:
         progress: bool = True,
         report: bool = True,
         command: str | None = None,
+        interleaved: Mapping[str, Any] | None = None,
     ) -> Results:
         """Run what is missing, and return the results of the whole store.
 
@@ -197,6 +206,8 @@ class Sweep:
             Write tables, plots and the report of the whole store when done.
         command : str, optional
             What to record as the command.
+        interleaved : mapping, optional
+            What to record of the job that this is a round of, see `recovery.interleaved`.
 
         Returns
         -------
@@ -251,6 +262,7 @@ class Sweep:
                     workers,
                     self.design.scenario,
                     portrait(prepared[self.design.cells[0].digest].problem),
+                    interleaved,
                 ),
                 quantities,
             )

@@ -86,6 +86,7 @@ LAYERS = [
     "scenarios",
     "testing",
     "selfcheck",
+    "interleaved",
     "cli",
     "__main__",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from recovery.cli.check import add_check
+from recovery.cli.ci import add_ci
 from recovery.cli.compare import add_compare
 from recovery.cli.forms import add_forms, check_forms, write_asked
 from recovery.cli.history import add_history
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     status.set_defaults(call=_status)
     add_check(commands)
+    add_ci(commands)
     add_compare(commands)
     add_history(commands)
     add_replay(commands)
@@ -160,7 +162,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         again = shlex.join(["recovery", *(word for word in words if word != "--fresh")])
         kept = f"what was done is kept; go on with: {again}"
-        print("interrupted" + (f"; {kept}" if words[:1] == ["run"] else ""), file=sys.stderr)
+        resumes = words[:1] in (["run"], ["ci"])
+        print("interrupted" + (f"; {kept}" if resumes else ""), file=sys.stderr)
         return INTERRUPTED
     return code
 
