@@ -81,6 +81,7 @@ LAYERS = [
     "scenarios",
     "testing",
     "selfcheck",
+    "starter",
     "cli",
     "__main__",
 ]
@@ -98,6 +99,7 @@ LIGHT = {
     "store",
     "record",
     "status",
+    "starter",
     "cli",
     "__init__",
 }

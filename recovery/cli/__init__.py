@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from recovery.cli.forms import add_forms, check_forms, write_asked
+from recovery.cli.new import add_new
 from recovery.cli.replay import add_replay
 from recovery.cli.run import EPILOG, add_run
 from recovery.cli.told import told
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add_replay(commands)
     scenarios = commands.add_parser("scenarios", help="list the bundled scenarios")
     scenarios.set_defaults(call=_scenarios)
+    add_new(commands)
     _add_selfcheck(commands)
     return parser
 
