@@ -21,6 +21,7 @@ LAYERS = [
     "multiplicity",
     "evidence",
     "confidence",
+    "equivalence",
     "scores",
     "ordering",
     "autocorrelation",
