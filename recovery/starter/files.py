@@ -81,7 +81,8 @@ def start(name: str, folder: Path) -> Started:
     scenario = folder / f"{name}.py"
     if scenario.exists() or scenario.is_symlink():
         raise OutputError(f"{scenario}: is there already; give another name, or move it away")
-    written, kept = [], []
+    written: list[Path] = []
+    kept: list[Path] = []
     for path, text in files.items():
         (written if _write(path, text) else kept).append(path)
     additions = {}
