@@ -116,7 +116,9 @@ class RecoveryFixture:
 
         try:
             with _no_errors_of_warnings():
-                verdicts = check(results, gates, baseline=baseline, error_rate=error_rate)
+                verdicts: list[Verdict] = check(
+                    results, gates, baseline=baseline, error_rate=error_rate
+                )
         except GateError as error:
             pytest.fail(f"{self._item.nodeid}: {plain(error)}", pytrace=False)
         fitted = self._fitted.get(results.folder)
@@ -137,14 +139,24 @@ def recovery(request: pytest.FixtureRequest) -> RecoveryFixture:
     return RecoveryFixture(request)
 
 
-@pytest.fixture
-def recovery_benchmark(request: pytest.FixtureRequest) -> "RecoveryBenchmark":
-    """The fixture ``benchmark``, whose ``extra_info`` tells what the fits cost."""
-    if not request.config.pluginmanager.hasplugin("benchmark"):
-        pytest.skip("recovery_benchmark needs pytest-benchmark; pip install pytest-benchmark")
-    from recovery.benchmarking import RecoveryBenchmark
+class _Timed:
+    """Has the fixture where pytest-benchmark is there, which finds tests of its own fixture."""
 
-    return RecoveryBenchmark(request.getfixturevalue("benchmark"))
+    @pytest.fixture
+    def recovery_benchmark(self, benchmark: Any) -> "RecoveryBenchmark":
+        """Time a function that fits, and tell beside its times what the fits cost."""
+        from recovery.benchmarking import RecoveryBenchmark
+
+        return RecoveryBenchmark(benchmark)
+
+
+class _Untimed:
+    """Has the fixture where pytest-benchmark is missing."""
+
+    @pytest.fixture
+    def recovery_benchmark(self) -> None:
+        """Skip, and say what is missing."""
+        pytest.skip("recovery_benchmark needs pytest-benchmark; pip install pytest-benchmark")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -158,8 +170,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse an unknown setting, and clear the cache once only."""
+    """Refuse an unknown setting, have the right fixtures, and clear the cache once only."""
     _mode(config)
+    timed = config.pluginmanager.hasplugin("benchmark")
+    config.pluginmanager.register(_Timed() if timed else _Untimed(), "recovery_benchmark")
     if hasattr(config, "workerinput"):
         # pytest-xdist has cleared it; a worker that comes later would clear what others made.
         config.option.cacheclear = False
@@ -232,8 +246,7 @@ def _workers() -> int:
 def _no_errors_of_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filters = [
-            ("default", *rest) if action == "error" else (action, *rest)
-            for action, *rest in warnings.filters
+            ("default", *known[1:]) if known[0] == "error" else known for known in warnings.filters
         ]
         yield
 
