@@ -165,22 +165,36 @@ def ecdf_band(n: int, n_cells: int, alpha: float = 0.05) -> tuple[Counts, Counts
     return band
 
 
-def path_probability(n: int, n_cells: int, gamma: float) -> float:
-    """Return the probability that n uniform ranks over n_cells cells have a gamma >= ``gamma``.
+def path_probability(n: int, n_cells: int, gamma: float, shares: ArrayLike | None = None) -> float:
+    """Return the probability that n ranks over n_cells cells have a gamma >= ``gamma``.
 
-    Uniform cell counts are independent Poisson counts given that their sum is n. So the path
-    R_1, R_2, ... is followed cell by cell: one convolution with the Poisson(n / n_cells) weights,
-    and all that left the band is dropped. Only positive numbers are added, nothing cancels.
-    Raises ValueError if n < 1 or n_cells < 2.
+    Cell counts are independent Poisson counts given that their sum is n. So the path R_1, R_2, ...
+    is followed cell by cell: one convolution with Poisson weights of mean n / n_cells, and all that
+    left the band is dropped. Only positive numbers are added, nothing cancels.
+
+    Parameters
+    ----------
+    n, n_cells : int
+    gamma : float
+    shares : array, shape (n_cells,), optional
+        The chance of each rank; by default they are uniform.
+
+    Raises
+    ------
+    ValueError
+        If n < 1, n_cells < 2, or the shares are not n_cells positive numbers.
     """
     _check_design(n, n_cells)
+    means = _means(n, n_cells, shares)
     lower, upper = _band(n, n_cells, gamma)
     if (lower > upper).any():
         return 0.0
     counts = np.arange(n + 1)
-    weights = np.exp(counts * math.log(n / n_cells) - n / n_cells - gammaln(counts + 1))
+    logs, weights, last = gammaln(counts + 1), counts, math.nan
     first, path = 0, np.ones(1)  # path[i] = P(R_k = first + i, inside so far), up to a factor
-    for low, high in zip((*lower.tolist(), n), (*upper.tolist(), n), strict=True):
+    for low, high, mean in zip((*lower.tolist(), n), (*upper.tolist(), n), means, strict=True):
+        if mean != last:
+            weights, last = np.exp(counts * math.log(mean) - mean - logs), mean
         start = low - first - path.size + 1
         needed = weights[max(start, 0) : high - first + 1]
         if start < 0:
@@ -188,6 +202,17 @@ def path_probability(n: int, n_cells: int, gamma: float) -> float:
         path = np.convolve(path, needed, "valid")
         first = low
     return min(1.0, float(path[0]) / math.exp(n * math.log(n) - n - math.lgamma(n + 1)))
+
+
+def _means(n: int, n_cells: int, shares: ArrayLike | None) -> list[float]:
+    """Return how many ranks are expected in each cell."""
+    if shares is None:
+        return [n / n_cells] * n_cells
+    given = np.asarray(shares, dtype=np.float64)
+    if given.shape != (n_cells,) or not (given > 0).all():
+        raise ValueError(f"shares must be {n_cells} positive numbers, got shape {given.shape}")
+    means: list[float] = (n * given / given.sum()).tolist()
+    return means
 
 
 def uniformity(ranks: ArrayLike, n_draws: int, alpha: float = 0.05) -> Uniformity:

@@ -8,10 +8,10 @@ RecoveryError
 │   ├── SettingsError           an impossible sampler setting, seed or number of replicates
 │   ├── GateError               an unknown gate, or a limit it cannot have
 │   ├── PolicyError             a policy that cannot be read, with its line
-│   ├── ComparisonError         two runs that have nothing in common
 │   ├── OutputError             the output folder cannot be used
 │   ├── StoreConflict           the folder holds another run
 │   ├── StoreBusy               another process is writing the store
+│   ├── NothingInCommon         two runs that are to be compared have no cell in common
 │   └── NotAStore               the file in the store's place is something else
 ├── UserCodeError               exit 2: the user's own function raised; shown with its traceback
 ├── StoreDamaged                exit 1: the store cannot be read
@@ -61,10 +61,6 @@ class PolicyError(UsageError):
     """A policy that cannot be read, or says what none can say."""
 
 
-class ComparisonError(UsageError):
-    """Two runs that have nothing in common."""
-
-
 class OutputError(UsageError):
     """The output folder is a file or cannot be written."""
 
@@ -75,6 +71,10 @@ class StoreConflict(UsageError):
 
 class StoreBusy(UsageError):
     """Another process holds the store."""
+
+
+class NothingInCommon(UsageError):
+    """Two runs have no cell in common, so there is nothing to compare."""
 
 
 class NotAStore(UsageError):

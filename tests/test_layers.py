@@ -18,6 +18,7 @@ LAYERS = [
     "shares",
     "measures",
     "calibration",
+    "departures",
     "multiplicity",
     "evidence",
     "confidence",
