@@ -44,7 +44,7 @@ class Checked:
         """Sum up verdicts of one run."""
         counts = {o: sum(v.outcome == o for v in verdicts) for o in _ORDER}
         reasons = [
-            plain(f"{v.outcome} {_gate(v)}{f' at {v.where}' if v.where else ''}: {v.reason}")
+            plain(f"{v.outcome} {_gate(v)}: {v.reason}")
             for outcome in _ORDER[:-1]
             for v in verdicts
             if v.outcome == outcome
