@@ -277,6 +277,18 @@ def replicates_for_mean(mean: float, sd: float, limits: Limits, power: float = P
     return _least(enough, start=2)
 
 
+def pairs_for_drop(lost: int, won: int, n: int, limits: Limits, power: float = POWER) -> int | None:
+    """Return how many pairs decide on a drop like the one that was found; as above.
+
+    From the normal approximation, with half a discordant pair more on either side, so that a count
+    of none does not claim that none are to be expected.
+    """
+    lost_share, won_share = (lost + 0.5) / (n + 1), (won + 0.5) / (n + 1)
+    drop = lost_share - won_share
+    spread = math.sqrt(lost_share + won_share - drop**2)
+    return replicates_for_mean(drop, spread, limits, power)
+
+
 def _of_shares(limits: Limits) -> Limits:
     """Return limits without those that no share can reach."""
     low = limits.low if limits.low > 0 else -math.inf

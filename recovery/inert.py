@@ -25,6 +25,16 @@ def plain(value: object, *, lines: bool = False) -> str:
     return encodable(_ACTIVE.sub("", text))
 
 
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line and within one cell of a table."""
+    line = " ".join(text.split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
+    line = re.sub(r"([\\`*|~$])", r"\\\1", line)
+    # An underscore within a word, and brackets that no link follows, are text as they are.
+    line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", line)
+    return re.sub(r"\](?=[(\[:])", r"\]", line)
+
+
 def encodable(text: str) -> str:
     """Return text with a question mark for each half of a character, which no file can hold."""
     return text.encode("utf-8", "replace").decode("utf-8")

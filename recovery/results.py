@@ -195,7 +195,7 @@ class Results(Plotted):
         `estimates` without a row for each, and ``rank``: the rank of every truth on the scale of
         99 draws, see `recovery.ranking.rank_cells`.
         """
-        lower, upper = self._intervals(0.9)
+        lower, upper = self.ends(0.9)
         columns = {name: self.columns.column(name) for name in ("truth", "mean", "sd")}
         columns |= {"eti_90_lower": lower, "eti_90_upper": upper}
         return self._with_levels(pd.DataFrame(estimates(self.columns, columns)))
@@ -216,10 +216,11 @@ class Results(Plotted):
         SettingsError
             If the level is out of range.
         """
-        lower, upper = self._intervals(ci_prob)
+        lower, upper = self.ends(ci_prob)
         return self.columns.flat(lower), self.columns.flat(upper)
 
-    def _intervals(self, ci_prob: float) -> tuple[list[Floats], list[Floats]]:
+    def ends(self, ci_prob: float) -> tuple[list[Floats], list[Floats]]:
+        """Return the ends of such intervals of every block, arrays (n_parameters, n)."""
         if not (isinstance(ci_prob, float | int) and 0 < ci_prob <= 1 - 2 * QUANTILE_GRID[0]):
             raise SettingsError(f"ci_prob: {ci_prob!r} is not allowed; give 0 < ci_prob <= 0.998")
         tail = (1 - ci_prob) / 2
@@ -402,7 +403,7 @@ class Results(Plotted):
         return self._with_levels(table, "truth")
 
     def _ends(self, ci_probs: Sequence[float]) -> Ends:
-        return {prob: self._intervals(prob) for prob in ci_probs}
+        return {prob: self.ends(prob) for prob in ci_probs}
 
     def to_xarray(self, what: Literal["estimates", "measures"] = "estimates") -> "xr.Dataset":
         """Return the estimates or the measures with the axes as dims.

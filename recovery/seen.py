@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recovery.columns import Columns
+from recovery.held import look
 from recovery.record import QUANTITY, Floats, Record, built_in
 
 CI_PROB: Final = 0.9
@@ -84,10 +85,5 @@ def _arrays(
     truth: Floats, mean: Floats, sd: Floats, lower: Floats, upper: Floats, pit: Floats
 ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Return `inside`, `pit` and `whole`, of the shape of the arguments."""
-    held = ((lower <= truth) & (truth <= upper)).astype(np.float64)
-    finite = np.isfinite(lower) & np.isfinite(upper) & np.isfinite(truth)
-    # Standing still upon the truth: a constant, whose interval holds it whatever its level.
-    constant = (sd == 0) & (mean == truth)
-    finite &= ~constant
-    whole = (truth == np.round(truth)) & (lower == np.round(lower)) & (upper == np.round(upper))
-    return np.where(finite, held, np.nan), np.where(constant, np.nan, pit), np.asarray(whole)
+    inside, whole, constant = look(truth, mean, sd, lower, upper)
+    return inside, np.where(constant, np.nan, pit), whole

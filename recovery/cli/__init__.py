@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from recovery.cli.check import add_check
 from recovery.cli.forms import add_forms, check_forms, write_asked
 from recovery.cli.new import add_new
 from recovery.cli.replay import add_replay
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         help="check file, tables and every replicate's checksum; 1 if damaged",
     )
     status.set_defaults(call=_status)
+    add_check(commands)
     add_replay(commands)
     scenarios = commands.add_parser("scenarios", help="list the bundled scenarios")
     scenarios.set_defaults(call=_scenarios)

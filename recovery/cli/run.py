@@ -10,8 +10,8 @@ from recovery.cli.words import assignments, number, seeds_of, whole
 from recovery.errors import SettingsError
 
 EPILOG = """\
-exit codes: 0 as promised; 1 a replicate failed for good, or the store is damaged; 2 wrong usage or
-input; 3 nothing measured; 130 interrupted (the same command goes on)"""
+exit codes: 0 as promised; 1 a gate or a replicate failed for good, or the store is damaged; 2 wrong
+usage or input; 3 inconclusive, or nothing measured; 130 interrupted (the same command goes on)"""
 
 
 def add_run(commands: Any) -> None:

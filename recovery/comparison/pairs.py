@@ -15,6 +15,7 @@ import numpy as np
 from recovery.blocks import Flags
 from recovery.comparison.matching import Matched, Matching, Pairs
 from recovery.comparison.side import Side, where
+from recovery.held import judged
 from recovery.inert import plain
 from recovery.record import FITTED, Floats
 from recovery.results import Results
@@ -194,12 +195,7 @@ def _held(side: Side, position: int, parameter: str, places: np.ndarray, ci_prob
     names = ("truth", "mean", "sd")
     truth, mean, sd = (group.of(side.columns.column(name)) for name in names)
     lower, upper = (group.of(end) for end in side.ends(ci_prob))
-    whole = (truth == np.round(truth)) & (lower == np.round(lower)) & (upper == np.round(upper))
-    known = np.isfinite(lower) & np.isfinite(upper) & np.isfinite(truth)
-    known &= ~((sd == 0) & (mean == truth))
-    if 2 * np.count_nonzero(whole) > len(whole):
-        known[:] = False
-    held = np.where(known, (lower <= truth) & (truth <= upper), np.nan)
+    held = judged(truth, mean, sd, lower, upper)
     rows = where(side, position, parameter)[places]
     return np.where(rows >= 0, held[rows], np.nan)
 

@@ -1,10 +1,8 @@
 """The report as short Markdown: what it comes to, every cell in a row, the failures."""
 
-import re
-
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from recovery.inert import plain
+from recovery.inert import escaped, plain
 from recovery.report.document import Report
 
 ROWS_SHOWN = 60
@@ -24,13 +22,3 @@ def to_markdown(report: Report) -> str:
     environment.filters["md"] = escaped
     template = environment.get_template("report.md.j2")
     return plain(template.render(report=report, rows_shown=ROWS_SHOWN), lines=True)
-
-
-def escaped(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line and within one cell of a table."""
-    line = " ".join(text.split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
-    line = re.sub(r"([\\`*|~$])", r"\\\1", line)
-    # An underscore within a word, and brackets that no link follows, are text as they are.
-    line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", line)
-    return re.sub(r"\](?=[(\[:])", r"\]", line)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from recovery.report.markdown import escaped
+from recovery.inert import escaped
 from recovery.report.tables import to_csv
 from recovery.report.text import (
     count,

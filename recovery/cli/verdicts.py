@@ -1,0 +1,106 @@
+"""Verdicts on the terminal and in the files that were asked for, and the exit code."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from recovery.gates import Verdict
+
+_WIDE: Final = 160
+_STYLES: Final = {
+    "pass": "green",
+    "fail": "bold red",
+    "inconclusive": "yellow",
+    "error": "bold red",
+}
+
+
+def add_verdict_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of every command that judges."""
+    judging = command.add_argument_group("judging")
+    judging.add_argument(
+        "--allow-inconclusive",
+        action="store_true",
+        help="exit with 0 where nothing failed and something is inconclusive; a gate that measured "
+        "nothing still is an error",
+    )
+    files = command.add_argument_group("verdicts as files")
+    files.add_argument("--junit", metavar="FILE", help="JUnit XML, a test case per gate")
+    files.add_argument(
+        "--markdown", metavar="FILE", help="a table; added to the end of $GITHUB_STEP_SUMMARY"
+    )
+    files.add_argument("--json", metavar="FILE", help="all numbers")
+
+
+def tell_verdicts(
+    verdicts: Sequence["Verdict"],
+    options: argparse.Namespace,
+    error_rate: float,
+    notes: Sequence[str] = (),
+) -> int:
+    """Print verdicts, write the files that were asked for, and return the exit code.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+    options : argparse.Namespace
+        With those of `add_verdict_options`.
+    error_rate : float
+        That they were judged with.
+    notes : sequence of str
+        What else to tell, a sentence each.
+    """
+    from recovery.gates import exit_code
+    from recovery.gates.forms import to_json, to_junit, to_markdown
+    from recovery.report.atomic import write_file
+
+    code = exit_code(verdicts, allow_inconclusive=options.allow_inconclusive)
+    _print(verdicts, error_rate, notes)
+    if options.junit:
+        write_file(Path(options.junit), to_junit(verdicts))
+    if options.json:
+        write_file(Path(options.json), to_json(verdicts, error_rate, code))
+    if options.markdown:
+        text, path = to_markdown(verdicts, error_rate, notes), Path(options.markdown)
+        write_file(path, _before(path) + text)
+    return code
+
+
+def _before(path: Path) -> str:
+    """Return what a job's summary holds already; other files are written anew."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary or Path(summary) != path or not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _print(verdicts: Sequence["Verdict"], error_rate: float, notes: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from recovery.gates.forms import WORDS, footnote, headline, limit_text
+    from recovery.inert import plain
+
+    # Where nobody looks at it, sentences need not be broken into short lines.
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("verdict", "scenario", "gate"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("why")
+    for v in verdicts:
+        table.add_row(
+            Text(WORDS[v.outcome], style=_STYLES[v.outcome]),
+            Text(plain(v.scenario)),
+            Text(f"{v.gate} = {limit_text(v)}"),
+            Text(plain(v.reason)),
+        )
+    console.print(table)
+    for note in notes:
+        console.print(Text(plain(note)))
+    console.print(Text(footnote(error_rate), style="dim"))
+    console.print(Text(headline(verdicts), style="bold"))

@@ -1,0 +1,50 @@
+"""Gates on counts that no clock and no chance is in: compilations, and draws kept."""
+
+import numpy as np
+
+from recovery.equivalence import Decision
+from recovery.gates.evidence import Evidence
+from recovery.gates.rows import Judged, Row
+from recovery.inert import plain
+
+
+def compilations_at_most(evidence: Evidence, limit: float) -> Judged:
+    """Judge how often a process compiled a simulator or a density in a session."""
+    frame = evidence.results.compilations
+    rows = []
+    for kind, group in frame.groupby("kind", sort=True):
+        most = int(group.groupby(["session", "process"]).size().max())
+        rows.append(Row(plain(kind), _exact(most, most <= limit), len(group)))
+
+    def said(row: Row) -> str:
+        return f"{row.where} was compiled {_times(row.decision.estimate)} in a process and session"
+
+    return Judged(rows, said, f"at most {_times(limit)}",
+                  missing="" if rows else "no compilation was recorded")  # fmt: skip
+
+
+def draws_at_least(evidence: Evidence, limit: float) -> Judged:
+    """Judge how many draws the fit with the fewest has kept, over all its chains."""
+    rows, missing = [], ""
+    for position in range(len(evidence.modes)):
+        draws = evidence.of_cell("draws", position) * evidence.of_cell("chains", position)
+        place = evidence.place(position)
+        if not draws.size or not np.isfinite(draws).all():
+            missing = missing or f"no fit is complete{f' at {place}' if place else ''}"
+            continue
+        least = int(draws.min())
+        rows.append(Row(place, _exact(least, least >= limit), draws.size))
+
+    def said(row: Row) -> str:
+        place = f" at {row.where}" if row.where else ""
+        return f"the fewest draws of a fit{place} are {row.decision.estimate:,.0f} (n = {row.n:,})"
+
+    return Judged(rows, said, f"{limit:,.0f} or more", missing=missing)
+
+
+def _exact(value: int, inside: bool) -> Decision:
+    return Decision(value, value, value, inside, not inside, float(inside))
+
+
+def _times(count: float) -> str:
+    return "once" if count == 1 else f"{count:,.0f} times"
