@@ -204,7 +204,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 found[report.nodeid] = checks
     if not found:
         return
-    terminalreporter.section("recovery")
+    terminalreporter.write_sep("=", "recovery")
     for nodeid, checks in found.items():
         for checked in checks:
             for line in checked.summary(nodeid):

@@ -29,7 +29,7 @@ class Counted(ExactSampler):
         fit = density.fit
         def counted(*given):
             with open(os.environ["FITS"], "a") as file:
-                file.write("fit\\\\n")
+                file.write("fit\\n")
             return fit(*given)
         density.fit = counted
         return density
@@ -125,9 +125,14 @@ def test_a_failure_says_gate_limit_place_numbers_reason_figure_and_report(
     assert any(line.startswith("  fail coverage_within = 0.05: ") for line in section(result))
 
 
-@pytest.mark.parametrize("by", ["ini", "option"])
 @pytest.mark.parametrize(
-    ("mode", "outcome"), [("tell", "passed"), ("fail", "failed"), ("skip", "skipped")]
+    ("mode", "outcome", "by"),
+    [
+        ("tell", "passed", "ini"),
+        ("skip", "skipped", "ini"),
+        ("skip", "skipped", "option"),
+        ("fail", "failed", "option"),
+    ],
 )
 def test_what_is_inconclusive_passes_fails_or_is_skipped_and_always_told(
     mode: str, outcome: str, by: str, run: Run, pytester: pytest.Pytester
