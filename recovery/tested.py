@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,16 +93,15 @@ class Checked:
             Where its report is.
         """
         bad = [v for outcome in _ORDER[:-1] for v in verdicts if v.outcome == outcome]
-        lines = [f"{self.scenario}, {self._replicates()}: {len(bad)} of {len(verdicts)} gates "
-                 "did not pass"]  # fmt: skip
+        names = ", ".join(v.gate for v in bad)
+        lines = [f"{self.scenario}: {names} did not pass ({self._replicates()})"]
         for v in bad:
             lines += ["", f"{v.outcome.upper()}  {_gate(v)}"]
             if v.where:
                 lines.append(f"  where     {v.where}")
-            if v.estimate == v.estimate:
-                lines.append(
-                    f"  estimate  {v.estimate:.4g}, {v.lower:.4g} to {v.upper:.4g}, n = {v.n}"
-                )
+            if math.isfinite(v.estimate):
+                within = f", {v.lower:.4g} to {v.upper:.4g}" if math.isfinite(v.lower) else ""
+                lines.append(f"  estimate  {v.estimate:.4g}{within}, n = {v.n}")
             lines.append(f"  reason    {v.reason}")
             if v.figure:
                 lines.append(f"  figure    {folder / 'plots' / v.figure}.png")
@@ -114,7 +114,8 @@ class Checked:
             return f"{self.replicates} replicates"
         if self.fitted == 0:
             return f"{self.replicates} replicates from cache"
-        return f"{self.replicates} replicates, {self.fitted} of them run now"
+        some = "" if self.fitted == self.replicates else f", {self.fitted} of them"
+        return f"{self.replicates} replicates{some} run now"
 
 
 def _gate(verdict: "Verdict") -> str:
