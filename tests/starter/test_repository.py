@@ -140,17 +140,6 @@ def test_the_main_branch_passes_and_leaves_its_files(repository: Repository) -> 
     assert repository.git("status", "--porcelain") == ""
 
 
-def test_a_pull_request_that_changes_no_number_passes(repository: Repository) -> None:
-    repository.git("switch", "-q", "-c", "harmless", "main")
-    scenario = repository.folder / "dose.py"
-    scenario.write_text(scenario.read_text().replace("Replace this line", "A comment"))
-    repository.commit("Another comment")
-    code, printed = repository.github("pull_request")
-    assert code == 0, printed
-    assert {"coverage_drop_below", "gradients_ratio_below"} <= set(repository.verdicts())
-    assert "fail" not in repository.verdicts().values()
-
-
 def test_a_pull_request_that_breaks_the_model_fails(repository: Repository) -> None:
     repository.git("switch", "-q", "-c", "wrong", "main")
     scenario = repository.folder / "dose.py"
@@ -168,14 +157,17 @@ def test_a_pull_request_that_breaks_the_model_fails(repository: Repository) -> N
     assert repository.git("worktree", "list").count("\n") == 0
 
 
-def test_the_job_of_gitlab_passes_with_a_warning_where_gates_are_open(
+def test_a_merge_request_that_changes_no_number_passes_with_a_warning_of_what_is_open(
     repository: Repository,
 ) -> None:
-    repository.git("switch", "-q", "main")
-    assert repository.gitlab(CI_PIPELINE_SOURCE="schedule") == 77
     base = repository.git("rev-parse", "main")
-    repository.git("switch", "-q", "wrong")
+    repository.git("switch", "-q", "-c", "harmless", "main")
+    scenario = repository.folder / "dose.py"
+    scenario.write_text(scenario.read_text().replace("Replace this line", "A comment"))
+    repository.commit("Another comment")
     code = repository.gitlab(
         CI_PIPELINE_SOURCE="merge_request_event", CI_MERGE_REQUEST_DIFF_BASE_SHA=base
     )
-    assert code == 1
+    assert code == 77  # with so few replicates
+    assert {"coverage_drop_below", "gradients_ratio_below"} <= set(repository.verdicts())
+    assert "fail" not in repository.verdicts().values()
