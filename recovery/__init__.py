@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 from recovery.scenario import Problem, Scenario, scenario
 
 if TYPE_CHECKING:
+    from recovery.comparison import compare
     from recovery.results import Results
     from recovery.sweep import Sweep
 
-__all__ = ["Problem", "Results", "Scenario", "Sweep", "scenario"]
+__all__ = ["Problem", "Results", "Scenario", "Sweep", "compare", "scenario"]
 
 # PyMC and pandas take seconds to import, so what needs them is imported when first asked for.
-_LATER = {"Results": "recovery.results", "Sweep": "recovery.sweep"}
+_LATER = {
+    "Results": "recovery.results",
+    "Sweep": "recovery.sweep",
+    "compare": "recovery.comparison",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -74,6 +74,7 @@ LAYERS = [
     "plotted",
     "results",
     "comparison",
+    "history",
     "gates",
     "policy",
     "planned",

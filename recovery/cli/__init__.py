@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from recovery.cli.check import add_check
+from recovery.cli.compare import add_compare
 from recovery.cli.forms import add_forms, check_forms, write_asked
+from recovery.cli.history import add_history
 from recovery.cli.new import add_new
 from recovery.cli.replay import add_replay
 from recovery.cli.run import EPILOG, add_run
@@ -52,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     status.set_defaults(call=_status)
     add_check(commands)
+    add_compare(commands)
+    add_history(commands)
     add_replay(commands)
     scenarios = commands.add_parser("scenarios", help="list the bundled scenarios")
     scenarios.set_defaults(call=_scenarios)

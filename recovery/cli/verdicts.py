@@ -66,11 +66,11 @@ def tell_verdicts(
         write_file(Path(options.json), to_json(verdicts, error_rate, code))
     if options.markdown:
         text, path = to_markdown(verdicts, error_rate, notes), Path(options.markdown)
-        write_file(path, _before(path) + text)
+        write_file(path, summary_so_far(path) + text)
     return code
 
 
-def _before(path: Path) -> str:
+def summary_so_far(path: Path) -> str:
     """Return what a job's summary holds already; other files are written anew."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if not summary or Path(summary) != path or not path.is_file():

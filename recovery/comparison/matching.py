@@ -27,6 +27,7 @@ from recovery.results import Results
 from recovery.scenario import Level
 
 DataKind: TypeAlias = Literal["same data", "same seeds", "other data", "not paired"]
+CellKey: TypeAlias = tuple[str, tuple[object, ...]]
 _SHOWN: Final = 6  # levels named in a sentence
 
 
@@ -117,7 +118,7 @@ class Matching:
             If an axis of several levels is unknown to one run, or no cell is in both.
         """
         sides = Side(base), Side(head)
-        axes, ignored = _axes(*sides)
+        axes, ignored = common_axes({"base": sides[0], "head": sides[1]})
         matching = cls(*sides, axes, ignored)
         if not matching.cells:
             raise NothingInCommon(
@@ -171,40 +172,62 @@ class Matching:
         return [name for name in names if (cell.base, name) in base]
 
     def _levels(self, side: Side, position: int) -> dict[str, Level]:
-        return {axis: _level_of(side, axis, position) for axis in self.axes}
+        return levels_by(side, position, self.axes)
 
-    def _keyed(self, side: Side) -> Iterator[tuple[int, tuple[str, tuple[object, ...]]]]:
-        for position, mode in enumerate(side.modes):
-            levels = self._levels(side, position).values()
-            # True is no 1, though Python has them equal.
-            yield position, (mode, tuple((isinstance(v, bool), v) for v in levels))
+    def _keyed(self, side: Side) -> Iterator[tuple[int, CellKey]]:
+        return (
+            (position, cell_key(side, position, self.axes)) for position in range(len(side.modes))
+        )
 
 
-def _axes(base: Side, head: Side) -> tuple[list[str], dict[str, str]]:
-    """Return the axes to match cells by, and those left aside with the reason."""
+def levels_by(side: Side, position: int, axes: Sequence[str]) -> dict[str, Level]:
+    """Return the levels of a cell by axis; a sampler setting that is not swept is one, too."""
+    return {axis: _level_of(side, axis, position) for axis in axes}
+
+
+def cell_key(side: Side, position: int, axes: Sequence[str]) -> CellKey:
+    """Return what cells are the same by: truth mode and levels."""
+    levels = levels_by(side, position, axes).values()
+    # True is no 1, though Python has them equal.
+    return side.modes[position], tuple((isinstance(v, bool), v) for v in levels)
+
+
+def common_axes(sides: Mapping[str, Side]) -> tuple[list[str], dict[str, str]]:
+    """Return the axes to match the cells of several runs by, and those left aside with the reason.
+
+    Parameters
+    ----------
+    sides : mapping of str to Side
+        By the name that a message has for each.
+
+    Raises
+    ------
+    NothingInCommon
+        If an axis of several levels is unknown to some run.
+    """
     axes, ignored = [], {}
-    for axis in dict.fromkeys([*head.results.axes, *base.results.axes]):
-        settings = _setting(head, axis) and _setting(base, axis)
+    for axis in dict.fromkeys(axis for side in sides.values() for axis in side.results.axes):
+        settings = all(_setting(side, axis) for side in sides.values())
         known = {
             name: {repr(_level_of(side, axis, i)) for i in range(len(side.modes))}
-            for name, side in (("base", base), ("head", head))
+            for name, side in sides.items()
             if settings or axis in side.results.axes
         }
-        if settings and all(len(levels) == 1 for levels in known.values()):
-            if len(set.union(*known.values())) > 1:
-                ignored[axis] = "each run has one setting of it"
-                continue
-        elif len(known) == 1:
-            ((name, levels),) = known.items()
-            if len(levels) > 1:
-                raise NothingInCommon(
-                    f"axis {plain(axis)} has {len(levels)} levels in {name} and is unknown to the "
-                    "other run; compare runs of scenarios with the same axes, or of one level of it"
-                )
-            (one,) = levels
-            ignored[axis] = f"only {name} has it, with the one level {plain(one)}"
-            continue
-        axes.append(axis)
+        single = all(len(levels) == 1 for levels in known.values())
+        if settings and single and len(set.union(*known.values())) > 1:
+            ignored[axis] = "each run has one setting of it"
+        elif len(known) == len(sides):
+            axes.append(axis)
+        elif single:
+            names = " and ".join(plain(name) for name in known)
+            levels = ", ".join(plain(one) for one in sorted(set.union(*known.values())))
+            ignored[axis] = f"only {names} has it, with the one level {levels}"
+        else:
+            name = next(name for name, levels in known.items() if len(levels) > 1)
+            raise NothingInCommon(
+                f"axis {plain(axis)} has {len(known[name])} levels in {plain(name)} and is unknown "
+                "elsewhere; compare runs of scenarios with the same axes, or of one level of it"
+            )
     return axes, ignored
 
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from recovery.blocks import Flags
 from recovery.comparison.matching import Matched, Matching, Pairs
+from recovery.comparison.origins import machine
 from recovery.comparison.side import Side, where
 from recovery.held import judged
-from recovery.inert import plain
 from recovery.record import FITTED, Floats
 from recovery.results import Results
 
@@ -224,7 +224,4 @@ def _apart(base: Side, mine: int, head: Side, theirs: int) -> str:
 
 
 def _machine(side: Side, session: int) -> str:
-    known = side.results.sessions[session].get("machine") if session >= 0 else None
-    known = known or {}
-    named = [str(known[k]) for k in ("processor", "system") if known.get(k)]
-    return plain(", ".join([*named, f"{known.get('cores', '?')} cores"]))
+    return machine(side.results.sessions[session] if session >= 0 else {})

@@ -92,6 +92,12 @@ class Side:
                 found[order[at[here]]] = sessions[here] - 1
         return found
 
+    @cached_property
+    def priors(self) -> list[dict[str, dict[str, Any]]]:
+        """What is known of the prior of each parameter, of each cell."""
+        with self._opened() as store:
+            return [{p["parameter"]: p for p in cell["priors"]} for cell in store.cells()]
+
     def interleaved(self, session: int) -> dict[str, Any] | None:
         """Return what a session says of the job that it was an interleaved part of, if any."""
         if not 0 <= session < len(self.results.sessions):
@@ -105,10 +111,7 @@ class Side:
     def ends(self, ci_prob: float) -> Ends:
         """Return the ends of equal-tailed intervals of a level."""
         if ci_prob not in self._ends:
-            tail = (1 - ci_prob) / 2
-            with self._opened() as store:
-                low, high = (self.columns.quantiles(store, p) for p in (tail, 1 - tail))
-            self._ends[ci_prob] = low, high
+            self._ends[ci_prob] = self.results.ends(ci_prob)
         return self._ends[ci_prob]
 
     @contextmanager

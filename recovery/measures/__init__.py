@@ -19,7 +19,7 @@ Monte Carlo standard errors (mcse), all at a cost linear in n:
 
 Each formula yields its estimate and the influence of every replicate once (`terms`). The mcse, the
 share of it that is MCMC error (`mcmc`), and the mcse of the difference that flagged fits make
-(:func:`sensitivity`) follow from them.
+(:func:`sensitivity`) or another run on the same data (:func:`paired`) follow from them.
 """
 
 from recovery.measures.agreement import concordance, recovery_correlation, self_consistency_slope
@@ -36,6 +36,7 @@ from recovery.measures.intervals import (
     miss_left,
     miss_right,
 )
+from recovery.measures.paired import Difference, paired, unpaired
 from recovery.measures.pairs import (
     claimed_correlation,
     correlation_error,
@@ -65,8 +66,9 @@ from recovery.measures.spread import (
 from recovery.measures.terms import Measured
 
 __all__ = [
-    "MEASURES", "PRIOR_VARIANCE_SE_LIMIT", "Bounds", "Contrast", "MeasureInfo", "Measured",
-    "coverage_bounds", "measure_info", "pair_recovery", "performance", "sensitivity",
+    "MEASURES", "PRIOR_VARIANCE_SE_LIMIT", "Bounds", "Contrast", "Difference", "MeasureInfo",
+    "Measured", "coverage_bounds", "measure_info", "pair_recovery", "paired", "performance",
+    "sensitivity", "unpaired",
     "bias", "crps", "empirical_se", "mae", "mse", "relative_bias", "rmse", "standardised_bias",
     "contraction", "model_se", "model_se_relative_error", "z_mean", "z_sd",
     "concordance", "recovery_correlation", "self_consistency_slope",

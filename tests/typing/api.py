@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 
-from recovery import Problem, Results, Scenario, Sweep, scenario
+from recovery import Problem, Results, Scenario, Sweep, compare, scenario
 from recovery.measures import Measured, coverage
 from recovery.report import write_report
 
@@ -46,6 +46,7 @@ frames: list[pd.DataFrame] = [
     results.calibration("clean"),
     results.quantity_failures,
 ]
+beside: pd.DataFrame = compare(results, Path("base"), measures=["bias"]).measures
 dims = [results.to_xarray().dims, results.to_xarray("measures").dims]
 measured: Measured = coverage(np.zeros(3), np.ones(3), np.ones(3))
 estimate: float = measured.estimate

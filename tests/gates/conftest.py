@@ -1,0 +1,37 @@
+"""Runs of exact posteriors to be judged."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recovery import Sweep
+from recovery.results import Results
+from recovery.testing import ExactSampler, line
+
+Judged = Callable[..., Results]
+
+
+@pytest.fixture(scope="session")
+def run_of(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """Return a run of `line`, made once for all tests that ask for the same."""
+    made: dict[str, Results] = {}
+
+    def run(
+        sd_factor: float = 1.0, shift: float = 0.0, *, replicates: int = 400, **options: Any
+    ) -> Results:
+        levels = options.pop("levels", None)
+        name = f"{sd_factor} {shift} {replicates} {levels} {sorted(options.items())}"
+        if name not in made:
+            chosen: dict[str, Any] = {
+                "truth": "prior",
+                "draws": 250,
+                "sampler": ExactSampler(sd_factor, shift),
+            }
+            sweep = Sweep(line, levels, replicates=replicates, **(chosen | options))
+            folder: Path = tmp_path_factory.mktemp("run")
+            made[name] = sweep.run(folder, progress=False, report=False)
+        return made[name]
+
+    return run
