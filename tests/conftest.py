@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,15 @@ import pytest
 from recovery import Scenario, Sweep
 from recovery.results import Results
 from recovery.testing import ExactSampler, line
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session")
+def plugin() -> list[str]:
+    """Arguments of an inner pytest that has our plugin, also where the package is no wheel."""
+    known = entry_points(group="pytest11", name="recovery")
+    return [] if known else ["-p", "recovery.pytest_plugin"]
 
 
 @pytest.fixture

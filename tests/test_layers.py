@@ -87,6 +87,11 @@ LAYERS = [
     "testing",
     "selfcheck",
     "interleaved",
+    "cached",
+    "benchmarking",
+    "tested",
+    "pytest_plugin",
+    "starter",
     "cli",
     "__main__",
 ]
@@ -104,6 +109,9 @@ LIGHT = {
     "store",
     "record",
     "status",
+    "tested",
+    "pytest_plugin",
+    "starter",
     "cli",
     "__init__",
 }

@@ -13,6 +13,7 @@ from recovery.cli.ci import add_ci
 from recovery.cli.compare import add_compare
 from recovery.cli.forms import add_forms, check_forms, write_asked
 from recovery.cli.history import add_history
+from recovery.cli.new import add_new
 from recovery.cli.replay import add_replay
 from recovery.cli.run import EPILOG, add_run
 from recovery.cli.told import told
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add_replay(commands)
     scenarios = commands.add_parser("scenarios", help="list the bundled scenarios")
     scenarios.set_defaults(call=_scenarios)
+    add_new(commands)
     _add_selfcheck(commands)
     return parser
 
