@@ -153,6 +153,8 @@ def _refuse_borrowed(side: str, here: Path) -> None:
         if isinstance(file := getattr(module, "__file__", None), str)
         and (path := Path(file).resolve()).is_relative_to(here)
         and not _of_the_environment(path)
+        # Compiled code is often cached in a folder of the workspace.
+        and not any(part.startswith(".") for part in path.relative_to(here).parts)
     )
     if borrowed:
         more = f" and {len(borrowed) - 1} more" if len(borrowed) > 1 else ""
