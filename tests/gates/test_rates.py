@@ -1,0 +1,62 @@
+"""Whole builds, from sweep to verdict, by the code that measured the published rates.
+
+500 builds of each kind take an hour, and are kept in bench/README.md. These few would show rates
+that are far from those.
+"""
+
+import importlib.util
+import sys
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).parents[2] / "bench"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", BENCH / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_builds_raise_few_false_alarms_and_find_what_is_planted() -> None:
+    """24 builds of 200 replicates.
+
+    With false alarms in 5 % of builds, 5 or more come by chance once in 170 times. Posterior sds
+    x 0.8 fail 95 % of builds of this size, gradients x 1.3 all but a few in 1,000: fewer than 18
+    by chance never.
+    """
+    rates = load("gate_rates")
+    found = [rates.build(seed, 200) for seed in range(24)]
+
+    def failed(name: str) -> int:
+        return sum("fail" in {outcome for outcome, _ in one[name].values()} for one in found)
+
+    assert failed("nothing") < 5
+    assert failed("sd 0.8") >= 18
+    assert failed("gradients 1.3") >= 18
+    gates = Counter(
+        gate for one in found for gate, (o, _) in one["gradients 1.3"].items() if o == "fail"
+    )
+    assert gates["gradients_ratio_below"] >= 18
+    text = rates.table(found)
+    assert text.count("whole build") == len(rates.HEADS)
+
+
+@pytest.mark.slow
+def test_times_are_told_apart_by_turns_whatever_the_job_was_like() -> None:
+    """10 jobs of each ratio: its standard error is 1.5 %, so 1 and 1.3 are far from 1.2."""
+    rates = load("time_rates")
+    found: list[dict[str, Any]] = [rates.build(seed, rounds=8, fits=2) for seed in range(10)]
+    assert {one["1.0"][0] for one in found} == {"pass"}
+    assert {one["1.3"][0] for one in found} == {"fail"}
+    assert "fail" not in {one["1.1"][0] for one in found}
+    assert rates.table(found).count("|") > 20
