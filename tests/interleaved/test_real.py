@@ -31,7 +31,7 @@ compilations_at_most = 1
 gradients_ratio_below = 1.5
 
 [scenarios.model]
-replicates = 13
+replicates = 61
 truth = "prior"
 draws = 200
 tune = 300
@@ -50,6 +50,8 @@ def test_a_change_that_makes_sampling_harder_fails_and_no_change_passes(project:
     project.write("model.py", MODEL.format(more=""))
     project.write("recovery.toml", POLICY)
     project.commit()
+    # Code that is compiled anew may differ in its last bits from the same code out of a cache.
+    project.ci(*words)
     code, err = project.ci(*words)
     assert code == 0, err
     assert verdicts(project)["gradients_ratio_below"]["estimate"] == 1
