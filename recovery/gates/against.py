@@ -165,12 +165,17 @@ def _mean_row(
 def _ratio_said(what: str, units: str) -> Callable[[Row], str]:
     def said(row: Row) -> str:
         d, place = row.decision, f" at {row.where}" if row.where else ""
+        shown, low, high = map(_ratio, (d.estimate, d.lower, d.upper))
         return (
-            f"{what}{place}, over the baseline's: {d.estimate:.3f} [{d.lower:.3f}, {d.upper:.3f}] "
-            f"(n = {row.n:,} {units})"
+            f"{what}{place}, over the baseline's: {shown} [{low}, {high}] (n = {row.n:,} {units})"
         )
 
     return said
+
+
+def _ratio(value: float) -> str:
+    """Write a ratio; the interval of few rounds may have an end beyond all bounds."""
+    return f"{value:.3f}" if 0.001 <= value < 1000 else f"{value:.2g}"
 
 
 def _at(evidence: Evidence, cell: Matched) -> str:
