@@ -322,3 +322,14 @@ def test_all_templates_are_in_use() -> None:
 def test_errors_name_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="give another, as random_model"):
         start("random", tmp_path)
+
+
+def test_what_the_readme_shows_is_what_is_written(project: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    written = (project / WORKFLOW).read_text(encoding="utf-8").splitlines()
+    missing = [line for line in shown.splitlines() if line not in written]
+    assert not missing
+    (policy,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    (project / "shown.toml").write_text(policy, encoding="utf-8")
+    assert [planned.name for planned in read_policy(project / "shown.toml").scenarios] == ["slope"]
