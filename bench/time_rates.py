@@ -6,7 +6,8 @@ logarithm 0.148), one for each round of each side (0.028), one for each data set
 both sides) and one for each fit (0.028). The head takes `ratio` times as long. Run with
 ``python bench/time_rates.py --builds 500``.
 
-For comparison, times of two jobs are judged as if they were pairs, which the gate refuses to do.
+For comparison, the mean time of the head is set beside that of the base of another job, which the
+gate refuses to do.
 """
 
 import argparse
@@ -126,6 +127,8 @@ if __name__ == "__main__":
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
+    if 1.0 not in given.ratios:
+        parser.error("--ratios: must have 1, of which false alarms are counted")
     tasks = (
         delayed(build)(seed, given.rounds, given.fits, given.ratios) for seed in range(given.builds)
     )

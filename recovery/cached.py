@@ -12,7 +12,8 @@ from filelock import FileLock, Timeout
 
 from recovery.design import canonical, digest
 from recovery.engine.describe import describe, describe_quantities
-from recovery.errors import NotAStore, StoreDamaged
+from recovery.errors import NotAStore, SettingsError, StoreDamaged
+from recovery.inert import plain
 from recovery.provenance import packages
 from recovery.results import Results
 from recovery.scenario import Scenario
@@ -107,7 +108,12 @@ def fingerprint(sweep: Sweep, options: Mapping[str, Any]) -> str:
     problems = {key: sweep.workshop.checked(given) for key, given in levels.items()}
     own: list[Any] = []
     if not isinstance(sampler, str):
-        identity = dict(sampler.identity()) if hasattr(sampler, "identity") else {}
+        if not hasattr(sampler, "identity"):
+            raise SettingsError(
+                f"sampler: {plain(sampler.name)} does not say what must be the same for its fits "
+                "to be kept; give it a method identity() that returns its parameters"
+            )
+        identity = dict(sampler.identity())
         own = [type(sampler).__module__, type(sampler).__qualname__, identity]
     return digest(
         {

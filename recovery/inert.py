@@ -7,7 +7,7 @@ _ENDS_OF_LINES = re.compile(f"[{_ENDS}]")
 _OTHER_ENDS = re.compile("[\r\x0b\x0c\x85\u2028\u2029]")
 # Control characters, and those that turn the direction of the text around.
 _ACTIVE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 )
 
 

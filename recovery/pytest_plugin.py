@@ -252,12 +252,14 @@ def _no_errors_of_warnings() -> Iterator[None]:
 
 
 def _report(results: "Results") -> str:
-    """Write the report of a run that failed, once; return where it is, or why it is not."""
+    """Write the report of a run that failed; return where it is, or why it is not."""
     from recovery.report import write_report
 
     file = results.folder / "report.html"
     try:
-        if not file.is_file():
+        store = [results.folder / f"results.sqlite{end}" for end in ("", "-wal")]
+        newest = max(path.stat().st_mtime_ns for path in store if path.is_file())
+        if not file.is_file() or file.stat().st_mtime_ns < newest:
             with _no_errors_of_warnings():
                 write_report(results)
     except RecoveryError as error:

@@ -1,5 +1,6 @@
 """What one check of a test came to: as text of a failure, line of a summary, property of a test."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -57,8 +58,13 @@ class Checked:
     @classmethod
     def all_of(cls, properties: Iterable[Any]) -> list[Self]:
         """Read the checks among a test's properties."""
-        found = [text for name, text in properties if name == PROPERTY]
-        return [cls(**json.loads(text)) for text in found]
+        found = []
+        for name, text in properties:
+            if name == PROPERTY:
+                # Another plugin, or a test, may have chosen the same name.
+                with contextlib.suppress(TypeError, ValueError):
+                    found.append(cls(**json.loads(text)))
+        return found
 
     def to_json(self) -> str:
         """Return it as a property holds it."""

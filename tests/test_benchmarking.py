@@ -41,6 +41,13 @@ TEST = """
 """
 
 
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inner pytest is no worker of the outer one, in which nothing would be benchmarked."""
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="module")
 def workshop() -> Workshop:
     return Workshop(line, {"exact": ExactSampler()})

@@ -185,7 +185,7 @@ def test_the_command_prints_draws_and_writes(
     assert main(["history", *folders, *words]) == 0
     printed = capsys.readouterr().out
     for part in ("z_sd of line over 3 runs", "b" * 10 + " (files changed)", "→ 99.0",
-                 "machine: Another, Linux, 64 cores", "4 more rows not shown"):  # fmt: skip
+                 "machine: Another", "4 more rows not shown"):  # fmt: skip
         assert part in printed, part
     rows = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))))
     assert [row["run"] for row in rows] == ["0", "1", "2"] * 2

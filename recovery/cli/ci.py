@@ -59,6 +59,14 @@ def add_ci(commands: Any) -> None:
     ci.set_defaults(call=_ci)
 
 
+def _told(options: argparse.Namespace) -> str:
+    """Return the command as it is recorded: what installs may hold an access token."""
+    words = ["recovery", *options.words]
+    if options.install is not None:
+        words = [word.replace(options.install, "...") for word in words]
+    return shlex.join(words)
+
+
 def _ci(options: argparse.Namespace) -> int:
     from recovery.interleaved import Asked, interleave, judge
     from recovery.policy import find_policy, read_policy
@@ -73,7 +81,7 @@ def _ci(options: argparse.Namespace) -> int:
         out=options.out,
         workers=options.workers,
         fresh=options.fresh,
-        command=shlex.join(["recovery", *options.words]),
+        command=_told(options),
     )
     ran = interleave(policy, asked)
     verdicts, notes = judge(policy, ran)

@@ -54,20 +54,34 @@ def tell_verdicts(
     notes : sequence of str
         What else to tell, a sentence each.
     """
+    from recovery.errors import OutputError
     from recovery.gates import exit_code
     from recovery.gates.forms import to_json, to_junit, to_markdown
+    from recovery.inert import plain
     from recovery.report.atomic import write_file
 
     code = exit_code(verdicts, allow_inconclusive=options.allow_inconclusive)
     _print(verdicts, error_rate, notes)
+    texts = {}
     if options.junit:
-        write_file(Path(options.junit), to_junit(verdicts))
+        texts[options.junit] = to_junit(verdicts)
     if options.json:
-        write_file(Path(options.json), to_json(verdicts, error_rate, code))
+        texts[options.json] = to_json(verdicts, error_rate, code)
     if options.markdown:
-        text, path = to_markdown(verdicts, error_rate, notes), Path(options.markdown)
-        write_file(path, summary_so_far(path) + text)
-    return code
+        before = summary_so_far(Path(options.markdown))
+        texts[options.markdown] = before + to_markdown(verdicts, error_rate, notes)
+    lost = []
+    for path, text in texts.items():
+        try:
+            write_file(Path(path), text)
+        except OutputError as error:
+            lost.append(str(error).partition(";")[0])
+    if lost:
+        # No file hides that a gate failed.
+        print(
+            f"recovery: {plain('; '.join(lost))}; give files that can be written", file=sys.stderr
+        )
+    return code or (OutputError.exit_code if lost else 0)
 
 
 def summary_so_far(path: Path) -> str:

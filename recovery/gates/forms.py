@@ -30,7 +30,7 @@ def headline(verdicts: Sequence[Verdict]) -> str:
     elif counts[Outcome.INCONCLUSIVE]:
         first = "Inconclusive"
     else:
-        first = "All gates passed"
+        first = "All gates passed" if verdicts else "Nothing was judged"
     named = {
         Outcome.FAIL: "failed", Outcome.ERROR: "measured nothing",
         Outcome.INCONCLUSIVE: "inconclusive", Outcome.PASS: "passed",

@@ -1,7 +1,7 @@
 """Every gate by name: what it promises, and which limits it can have.
 
 The names are the keys of a policy and the keywords of a test; what is behind each stands in
-`statistical`, `counts` and `times`.
+`ranks`, `estimates`, `shares`, `counts` and `against`.
 """
 
 import difflib

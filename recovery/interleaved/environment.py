@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -74,8 +75,7 @@ def existing(side: str, python: str | None, folder: Path, moved: tuple[Path, Pat
     EnvironmentRefused
         If it is none, or has no `recovery` that can run a side.
     """
-    # Not resolved: the name by which an interpreter is called says which environment it is of.
-    chosen = sys.executable if python is None else os.path.abspath(python)  # noqa: PTH100  (see above)
+    chosen = sys.executable if python is None else _named(python)
     variables = dict(os.environ)
     if "PYTHONPATH" in variables:
         variables["PYTHONPATH"] = os.pathsep.join(
@@ -107,8 +107,8 @@ def installed(
     EnvironmentRefused
         If it cannot be made, the command fails, or there is no `recovery` in it afterwards.
     """
-    note(f"{side}: a fresh environment, by {command}")
-    maker = sys.executable if python is None else os.path.abspath(python)  # noqa: PTH100  (as above)
+    note(f"{side}: a fresh environment, by the command of --install; that may take minutes")
+    maker = sys.executable if python is None else _named(python)
     _ended(side, "a fresh environment", [maker, "-m", "venv", str(place)], folder, dict(os.environ))
     programs = place / ("Scripts" if os.name == "nt" else "bin")
     variables = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH")}
@@ -116,8 +116,15 @@ def installed(
         "VIRTUAL_ENV": str(place),
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
     }
-    _ended(side, f"--install {command!r}", command, folder, variables)
+    _ended(side, "the command of --install", command, folder, variables)
     return _looked_at(side, str(programs / "python"), variables, folder)
+
+
+def _named(python: str) -> str:
+    """Return where an interpreter is, which may be named as on the PATH."""
+    found = None if os.sep in python else shutil.which(python)
+    # Not resolved: the name by which an interpreter is called says which environment it is of.
+    return os.path.abspath(found or python)  # noqa: PTH100  (see above)
 
 
 def _follow(entry: str, moved: tuple[Path, Path]) -> str:
@@ -126,6 +133,8 @@ def _follow(entry: str, moved: tuple[Path, Path]) -> str:
     path = Path(entry).resolve() if entry else None
     if path is None or not Path(entry).is_absolute() or not path.is_relative_to(here):
         return entry
+    if "site-packages" in path.parts:
+        return entry  # installed, and not checked out beside the other side
     return str(there / path.relative_to(here))
 
 

@@ -192,7 +192,9 @@ def _begun(
     memory = Memory(out.resolve(), uuid.uuid4().hex, sources)
     for name in sources:
         writable_folder(out / name)
-        if not asked.fresh and memory.goes_on(name, finished=not asked.two):
+        # Where there is no repository, what has changed since is not known.
+        known = all(side.state for side in sides)
+        if known and not asked.fresh and memory.goes_on(name, finished=not asked.two):
             note(f"{name}: goes on with what is in {out / name}")
             continue
         # Base too, where none is asked for now: it would be taken for the one of this head.
@@ -260,11 +262,11 @@ def _take_turns(
 
 def _steps(there: Sequence[There], replicates: int, rounds: int) -> tuple[Step, ...]:
     """Return what is left to do."""
-    if all(one.least >= replicates for one in there):
-        return ()
     whole = (Step(WARM_UP, replicates),)
     if len(there) == 1:
-        return whole
+        return whole  # all done or not: a store of another model is refused
+    if all(one.least >= replicates for one in there):
+        return ()
     done, begun = max(one.most for one in there), max(one.begun for one in there)
     # One side may have been interrupted where the other had done all: no round is left then.
     return steps_of(replicates, rounds, done, begun) or whole

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from recovery.gates import Verdict, chances, check, without_baseline
 from recovery.gates.limits import GATES
+from recovery.gates.rows import unmeasured
 from recovery.interleaved.job import Ran
 from recovery.planned import lacking
 from recovery.policy import Policy
@@ -37,6 +38,11 @@ def judge(policy: Policy, ran: Sequence[Ran]) -> tuple[list[Verdict], list[str]]
             why = one.why or "no base was asked for"
             notes.append(f"{one.planned.name}: {', '.join(left_out)} left out: {why}.")
         if not set(judged_by) & set(GATES):
+            reason = "nothing was measured: there is no base to compare with"
+            verdicts += [
+                unmeasured(one.planned.name, GATES[name], one.planned.gates[name], reason)
+                for name in left_out
+            ]
             continue
         results = Results(one.head)
         verdicts += check(

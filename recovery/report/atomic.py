@@ -27,6 +27,8 @@ def write_file(path: Path, content: str | bytes) -> Path:
         If it cannot be written.
     """
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    if not path.name or path.is_dir():
+        raise OutputError(f"{path}: is a folder; give a file that can be written")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

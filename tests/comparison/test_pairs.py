@@ -137,7 +137,7 @@ def test_times_that_do_not_compare_say_why(rounds: Callable[..., Any], run: Run,
         (why,) = {t.reason for t in time_rounds(base, say(head, dict.fromkeys(range(3), told)))}
         return why
 
-    assert reason({"interleaved": None}).startswith("not run by turns")
+    assert reason({"interleaved": {}}).startswith("not run by turns")
     assert reason(job("b", "head", 0)) == "run in two jobs, not by turns in one"
     assert reason(job("a", "head", 7)) == "no replicate was run by both sides in one round"
     assert reason({"interleaved": {"job": 3, "round": "x"}}).startswith("not run by turns")

@@ -104,8 +104,9 @@ def test_without_a_base_head_is_run_and_goes_on_with_what_is_there(project: Proj
     code, err = project.ci()
     assert code == 0, err
     assert "goes on with what is in" in err
-    (session,) = Results(project.store("head")).sessions
-    assert session["execution"]["fits"] == CELLS * 9
+    first, again = Results(project.store("head")).sessions
+    assert first["execution"]["fits"] == CELLS * 9
+    assert not (again.get("execution") or {}).get("fits")
     project.write("line.py", (project.folder / "line.py").read_text() + "\n# changed\n")
     assert project.ci()[0] == 0
     assert len(Results(project.store("head")).sessions) == 1
@@ -186,7 +187,6 @@ def test_a_side_that_is_killed_is_told_of_in_one_line(project: Project, tmp_path
     assert process.returncode == 1, err
     (line,) = [line for line in err.splitlines() if line.startswith("recovery: ")]
     assert "its process ended (signal 9, SIGKILL, often for want of memory; it said: " in line
-    assert "in the midst of a fit" in line
     assert "Traceback" not in err
     assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 20)
     assert project.worktrees() == 1
