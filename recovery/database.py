@@ -15,6 +15,7 @@ from recovery.errors import NotAStore, OutputError, StoreBusy, StoreDamaged, Sto
 from recovery.migration import STEPS, migrate
 from recovery.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 
+_PATIENCE_S: Final = 1.0
 FILE_NAME: Final = "results.sqlite"
 _LONGEST: Final = 256 * 2**20  # bytes of one value: a thousand times what a fit of 60 leaves
 _STATISTICS: Final = (
@@ -165,7 +166,8 @@ def locked(folder: Path) -> FileLock:
     """
     lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        # Of a process that was just killed the system may need a moment to let go.
+        lock.acquire(timeout=_PATIENCE_S)
     except Timeout:
         raise StoreBusy(
             f"{folder}: {_holder(folder)} is writing this store; wait for it to end, or use "

@@ -233,7 +233,10 @@ def follow(order: Order) -> NoReturn:
         code = recovery.cli.INTERRUPTED
     except RecoveryError as error:
         code = error.exit_code
-        Path(order.error).write_text(f"{type(error).__name__}: {error}\n")
+        said = f"{type(error).__name__}: {error}\n"
+        sys.stderr.write(said)
+        if order.error:
+            Path(order.error).write_text(said)
     except BaseException:
         traceback.print_exc()
     finally:
