@@ -114,8 +114,9 @@ def test_a_failure_says_gate_limit_place_numbers_reason_figure_and_report(
     assert re.search(r"estimate +0\.\d+, 0\.\d+ to 0\.\d+, n = 30", text)
     assert re.search(r"FAIL +draws_at_least = 5000", text)
     assert "passed: failed_below = 0.5" in text
-    assert "Traceback" not in text
-    assert ">   " not in text  # no line of the test's code: it has nothing to say
+    told = text.partition("Captured ")[0]  # what PyTensor logs while it compiles comes after it
+    assert "Traceback" not in told
+    assert ">   " not in told  # no line of the test's code: it has nothing to say
     paths = re.findall(r"(?:figure|report:) +(\S+)", text)
     assert len(paths) >= 2
     for path in paths:
