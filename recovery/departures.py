@@ -15,6 +15,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
 from recovery.calibration import band_gamma, path_probability
+from recovery.least import least
 from recovery.shares import check_probability
 
 MOST: Final = 100_000
@@ -65,14 +66,8 @@ def replicates_to_find(sd_factor: float, n_draws: int, alpha: float, wanted: flo
         To within 2 %; None if more than `MOST` would be needed.
     """
     check_probability("wanted", wanted)
-    high = 8
-    while power(high, sd_factor, n_draws, alpha) < wanted:
-        if high >= MOST:
-            return None
-        high = min(2 * high, MOST)
-    low = high // 2
-    while high - low > max(1, high // 50):
-        middle = (low + high) // 2
-        found = power(middle, sd_factor, n_draws, alpha) >= wanted
-        low, high = (low, middle) if found else (middle, high)
-    return high
+
+    def found(n: int) -> bool:
+        return power(n, sd_factor, n_draws, alpha) >= wanted
+
+    return least(found, start=8, most=MOST, precision=50)

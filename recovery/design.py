@@ -17,6 +17,8 @@ from recovery.scenario import Axis, Level, Scenario
 
 TruthMode = Literal["fixed", "prior"]
 SAMPLER_AXES = ("sampler", "draws", "tune", "chains", "target_accept", "ess")
+REPLICATES = 100
+"""Replicates of a cell, unless given."""
 
 
 class Purpose(IntEnum):
@@ -208,7 +210,7 @@ class Design:
     scenario: Scenario
     levels: Mapping[str, Sequence[Any]]
     truth_modes: tuple[TruthMode, ...] = ("fixed",)
-    replicates: int = 100
+    replicates: int = REPLICATES
     seed: int = 42
     seeds: tuple[int, ...] | None = None
     settings: Settings = dataclasses.field(default_factory=Settings)

@@ -20,10 +20,13 @@ from typing import Final
 import numpy as np
 from scipy.special import bdtr, bdtrc, betaincinv, ndtr, stdtr, stdtrit
 
+from recovery.least import least
+
 POWER: Final = 0.8
 """Chance of a decision that the numbers of replicates which are told are for."""
 MOST: Final = 1_000_000
 """Replicates beyond which a quantity counts as lying on its limit."""
+_PRECISION: Final = 100
 _HALVINGS: Final = 40  # leave an error below 1e-11
 
 
@@ -47,6 +50,11 @@ class Decision:
     inside: bool
     outside: bool
     p_value: float
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known to be inside or outside."""
+        return self.inside or self.outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +236,7 @@ def replicates_for_share(p: float, limits: Limits, power: float = POWER) -> int 
     def enough(n: int) -> bool:
         return _chance_of_share(p, n, of_shares) >= power
 
-    return _least(enough)
+    return least(enough, start=1, most=MOST, precision=_PRECISION)
 
 
 def _chance_of_share(p: float, n: int, limits: Limits) -> float:
@@ -276,7 +284,7 @@ def replicates_for_mean(mean: float, sd: float, limits: Limits, power: float = P
         gap = max(limits.low - mean, mean - limits.high)
         return gap > 0 and (se == 0 or float(ndtr((gap - reach) / se)) >= power)
 
-    return _least(enough, start=2)
+    return least(enough, start=2, most=MOST, precision=_PRECISION)
 
 
 def pairs_for_drop(lost: int, won: int, n: int, limits: Limits, power: float = POWER) -> int | None:
@@ -296,17 +304,3 @@ def _of_shares(limits: Limits) -> Limits:
     low = limits.low if limits.low > 0 else -math.inf
     high = limits.high if limits.high < 1 else math.inf
     return Limits(low, high, limits.inside_alpha, limits.outside_alpha)
-
-
-def _least(enough: Callable[[int], bool], start: int = 1) -> int | None:
-    """Return about the least number that is enough, where a larger one nearly always is, too."""
-    high = start
-    while not enough(high):
-        if high >= MOST:
-            return None
-        high = min(2 * high, MOST)
-    low = high // 2
-    while high - low > max(1, high // 100):
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high

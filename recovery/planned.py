@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from recovery.design import REPLICATES
 from recovery.errors import PolicyError
 from recovery.gates import chances
 from recovery.inert import plain
@@ -60,7 +61,7 @@ def lacking(planned: Planned, results: Results) -> str:
         missing = [level for level in levels if level not in there]
         if missing:
             return f"{plain(axis)} = {plain(missing[0])} was not run"
-    wanted = planned.options.get("replicates", 100)
+    wanted = planned.options.get("replicates", REPLICATES)
     fewest = int(cells["n_planned"].min())
     if fewest < wanted:
         return f"{fewest:,} replicates a cell were run, not {wanted:,}"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from recovery.conflict import refuse_another_run, refuse_changed_quantities
 from recovery.database import writable_folder
 from recovery.decided import MARGIN, Decided
-from recovery.design import Cell, Design, Settings, TruthMode
+from recovery.design import REPLICATES, Cell, Design, Settings, TruthMode
 from recovery.engine.describe import describe, describe_quantities
 from recovery.engine.portrait import portrait
 from recovery.engine.priors import Prior, summarise_priors
@@ -103,7 +103,7 @@ class Sweep:
         scenario: Scenario,
         levels: Mapping[str, Sequence[Any]] | None = None,
         *,
-        replicates: int = 100,
+        replicates: int = REPLICATES,
         truth: Literal["fixed", "prior", "both"] = "fixed",
         seed: int = 42,
         seeds: Sequence[int] | None = None,

@@ -16,6 +16,7 @@ LAYERS = [
     "importing",
     "leash",
     "shares",
+    "least",
     "measures",
     "calibration",
     "departures",

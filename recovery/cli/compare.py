@@ -1,13 +1,10 @@
 """``recovery compare``."""
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from recovery.cli.verdicts import summary_so_far
-
-_WIDE: Final = 200
+from recovery.cli.printed import console, print_rows, summary_so_far, write_asked_file
 
 
 def add_compare(commands: Any) -> None:
@@ -62,54 +59,19 @@ def _compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def write_asked_file(path: str, content: str | bytes) -> None:
-    """Write a file that an option names.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    from recovery.errors import OutputError
-    from recovery.report.atomic import write_file
-
-    try:
-        write_file(Path(path), content)
-    except OutputError as error:
-        raise OutputError(
-            f"{str(error).partition(';')[0]}; give a file that can be written"
-        ) from error
-
-
 def _print(what: Any) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    # Where nobody looks at it, no name need be shortened.
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
-    console.print(Text(what.title, "bold"), soft_wrap=True)
-    console.print("differs in the set-ups:")
+    out = console()
+    out.print(Text(what.title, "bold"), soft_wrap=True)
+    out.print("differs in the set-ups:")
     for line in what.setups:
-        console.print(Text(f"  {line}"), soft_wrap=True)
-    console.print()
+        out.print(Text(f"  {line}"), soft_wrap=True)
+    out.print()
     for line in what.conclusion:
-        console.print(Text(line), soft_wrap=True)
+        out.print(Text(line), soft_wrap=True)
     for table in what.tables:
-        console.print()
-        console.print(Text(table.caption, "bold"))
-        print_rows(console, table.columns, table.names, table.rows)
-        console.print(Text(table.note), soft_wrap=True)
-
-
-def print_rows(console: Any, columns: Any, names: int, rows: Any) -> None:
-    """Print a table whose first columns are names and whose others are numbers."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(Text(column), justify="left" if i < names else "right", overflow="fold")
-    for row in rows:
-        # Text, not markup: brackets are part of a parameter's name.
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+        out.print()
+        out.print(Text(table.caption, "bold"))
+        print_rows(out, table.columns, table.names, table.rows)
+        out.print(Text(table.note), soft_wrap=True)

@@ -1,13 +1,11 @@
 """``recovery history``."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any, Final
 
-from recovery.cli.compare import print_rows, write_asked_file
+from recovery.cli.printed import console, print_rows, write_asked_file
 
-_WIDE: Final = 200
 _FORMS: Final = ("png", "svg")
 
 
@@ -90,15 +88,13 @@ def _nominal(found: Any) -> float | None:
 
 
 def _print(found: Any, most: int) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from recovery.inert import plain
     from recovery.report.text import count, level, with_error
 
-    # Where nobody looks at it, no name need be shortened.
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
-    console.print(Text(plain(_title(found)), "bold"), soft_wrap=True)
+    out = console()
+    out.print(Text(plain(_title(found)), "bold"), soft_wrap=True)
     runs = [
         (
             str(i),
@@ -110,8 +106,8 @@ def _print(found: Any, most: int) -> None:
         )
         for i, run in enumerate(found.runs.to_dict("records"))
     ]
-    print_rows(console, ("run", "started (UTC)", "commit", "folder", "what changed"), 5, runs)
-    console.print()
+    print_rows(out, ("run", "started (UTC)", "commit", "folder", "what changed"), 5, runs)
+    out.print()
     names = [*found.axes, "truth", "parameter"]
     columns = [found.rows.iloc[:, i].map(level).tolist() for i in range(len(names))]
     varied = [i for i, column in enumerate(columns) if len(set(column)) > 1]
@@ -130,11 +126,11 @@ def _print(found: Any, most: int) -> None:
     ]
     shown = [*(plain(names[j]) for j in varied), "run", found.measure, "n", "change", "n of it",
              "pairs share"]  # fmt: skip
-    print_rows(console, shown, len(varied), rows[:most])
+    print_rows(out, shown, len(varied), rows[:most])
     if len(rows) > most:
         more = f"{count(len(rows) - most, 'more row')} not shown; --rows or --csv has them"
-        console.print(Text(more), soft_wrap=True)
+        out.print(Text(more), soft_wrap=True)
     said = ["± is one Monte Carlo standard error; a change of twice its own comes by chance in 5 % "
             "of rows"]  # fmt: skip
     for note in [*said, *found.notes]:
-        console.print(Text(plain(note)), soft_wrap=True)
+        out.print(Text(plain(note)), soft_wrap=True)

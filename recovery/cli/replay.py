@@ -1,12 +1,10 @@
 """``recovery replay``."""
 
 import argparse
-import sys
-from typing import Any, Final
+from typing import Any
 
+from recovery.cli.printed import console
 from recovery.cli.words import number
-
-_WIDE: Final = 200
 
 
 def add_replay(commands: Any) -> None:
@@ -57,14 +55,12 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _print(again: Any) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from recovery.inert import plain
 
-    # Where nobody looks at it, no name need be shortened.
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    out = console()
     record, cell = again.record, again.replicate.cell
     lines = [
         again.replicate.key,
@@ -82,9 +78,9 @@ def _print(again: Any) -> None:
     if (failure := record.failure) is not None:
         lines += [f"failed at stage {failure.stage}: {failure.error}"]
     for line in lines:
-        console.print(Text(plain(line)), soft_wrap=True)
+        out.print(Text(plain(line)), soft_wrap=True)
     if failure is not None:
-        console.print(Text(plain(failure.traceback, lines=True)), soft_wrap=True)
+        out.print(Text(plain(failure.traceback, lines=True)), soft_wrap=True)
     if (e := record.estimates) is not None:
         table = Table(box=None, pad_edge=False)
         table.add_column("parameter", no_wrap=True)
@@ -95,12 +91,12 @@ def _print(again: Any) -> None:
             numbers = (e.truth, e.mean, e.sd, lower, upper, e.r_hat, e.ess_bulk)
             rank = f"{e.rank[i]} of {e.ranked_among[i]}"
             table.add_row(Text(plain(name)), *(f"{column[i]:.5g}" for column in numbers), rank)
-        console.print(table)
+        out.print(table)
     for difference in again.differences:
-        console.print(Text(plain(f"differs: {difference}")), soft_wrap=True)
+        out.print(Text(plain(f"differs: {difference}")), soft_wrap=True)
     if not again.differences:
         exact = again.record.status in ("ok", "failed")
         print("the same to the bit as what is stored" if exact else "it ended the same way")
     why = "perhaps because" if again.differences else "although"
     for other in again.surroundings:
-        console.print(Text(plain(f"{why}: {other}")), soft_wrap=True)
+        out.print(Text(plain(f"{why}: {other}")), soft_wrap=True)

@@ -155,11 +155,12 @@ def _run(options: argparse.Namespace) -> int:
     with uncollected():
         scenario = load_scenario(options.scenario)
         from recovery.decided import MARGIN
+        from recovery.design import REPLICATES
         from recovery.sweep import Sweep
     sweep = Sweep(
         scenario,
         assignments(scenario, options.axes),
-        replicates=100 if options.replicates is None else options.replicates,
+        replicates=REPLICATES if options.replicates is None else options.replicates,
         truth=options.truth,
         seed=42 if options.seed is None else options.seed,
         seeds=options.seeds,

@@ -1,16 +1,17 @@
 """Verdicts on the terminal and in the files that were asked for, and the exit code."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from recovery.cli.printed import console, summary_so_far
+
 if TYPE_CHECKING:
     from recovery.gates import Verdict
 
-_WIDE: Final = 160
+_WIDE: Final = 160  # for sentences
 _STYLES: Final = {
     "pass": "green",
     "fail": "bold red",
@@ -84,24 +85,14 @@ def tell_verdicts(
     return code or (OutputError.exit_code if lost else 0)
 
 
-def summary_so_far(path: Path) -> str:
-    """Return what a job's summary holds already; other files are written anew."""
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not summary or Path(summary) != path or not path.is_file():
-        return ""
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
 def _print(verdicts: Sequence["Verdict"], error_rate: float, notes: Sequence[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from recovery.gates.forms import WORDS, footnote, headline, limit_text
     from recovery.inert import plain
 
-    # Where nobody looks at it, sentences need not be broken into short lines.
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    out = console(_WIDE)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("verdict", "scenario", "gate"):
         table.add_column(head, no_wrap=True)
@@ -113,8 +104,8 @@ def _print(verdicts: Sequence["Verdict"], error_rate: float, notes: Sequence[str
             Text(f"{v.gate} = {limit_text(v)}"),
             Text(plain(v.reason)),
         )
-    console.print(table)
+    out.print(table)
     for note in notes:
-        console.print(Text(plain(note)))
-    console.print(Text(footnote(error_rate), style="dim"))
-    console.print(Text(headline(verdicts), style="bold"))
+        out.print(Text(plain(note)))
+    out.print(Text(footnote(error_rate), style="dim"))
+    out.print(Text(headline(verdicts), style="bold"))

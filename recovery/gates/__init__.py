@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from recovery.gates.verdict import Outcome, Verdict, exit_code
 
 if TYPE_CHECKING:
-    from recovery.gates.judging import chances, check, count, without_baseline
+    from recovery.gates.judging import chances, check, without_baseline
 
-__all__ = ["Outcome", "Verdict", "chances", "check", "count", "exit_code", "without_baseline"]
+__all__ = ["Outcome", "Verdict", "chances", "check", "exit_code", "without_baseline"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from recovery.comparison import Matched, Matching
+from recovery.comparison import Matched
 from recovery.comparison.pairs import coverage_hits, log_ratios, times
 from recovery.equivalence import (
     Decision,
@@ -16,10 +16,8 @@ from recovery.equivalence import (
     pairs_for_drop,
     replicates_for_mean,
 )
-from recovery.errors import NothingInCommon
 from recovery.gates.evidence import Evidence
 from recovery.gates.rows import Judged, Row, nothing
-from recovery.inert import plain
 from recovery.record import Floats
 
 _FEW_ROUNDS: Final = 4  # of which a mean is judged, at least
@@ -31,7 +29,7 @@ def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
 
     A row is inside only if it were, had every fit that failed lost a truth that was held before.
     """
-    matching, reason = _matching(evidence)
+    matching, reason = evidence.matching
     if matching is None:
         return nothing(reason)
     level = evidence.ci_prob
@@ -49,7 +47,7 @@ def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
                 decision.p_value,
             )  # fmt: skip
         needed = None
-        if not (decision.inside or decision.outside):
+        if not decision.decided:
             needed = pairs_for_drop(lost, won, n, limits, evidence.power(len(found)))
             needed = evidence.in_replicates(position, n, needed)
         rows.append(Row(evidence.place(position, one.parameter), decision, n, needed))
@@ -73,7 +71,7 @@ def gradients_ratio_below(evidence: Evidence, limit: float) -> Judged:
 
     Where only the head has no effective draws, no number of gradients is enough.
     """
-    matching, reason = _matching(evidence)
+    matching, reason = evidence.matching
     if matching is None:
         return nothing(reason)
     limits = evidence.limits(-math.inf, math.log(limit), len(matching.cells))
@@ -81,7 +79,7 @@ def gradients_ratio_below(evidence: Evidence, limit: float) -> Judged:
     for cell in matching.cells:
         logs = log_ratios(matching, matching.pairs(cell), "ess_bulk_per_gradient", -1)
         if not logs.size:
-            return nothing(f"no pair counts gradients {_at(evidence, cell)}")
+            return nothing(f"no pair counts gradients {evidence.at(cell.head)}")
         row = _mean_row(evidence, cell, logs, limits, len(matching.cells), _FEW_PAIRS)
         needed = evidence.in_replicates(cell.head, logs.size, row.needed)
         rows.append(Row(row.where, row.decision, row.n, needed))
@@ -103,26 +101,10 @@ def ess_per_s_ratio_above(evidence: Evidence, limit: float) -> Judged:
                       math.inf, f"a ratio above {limit:g}")  # fmt: skip
 
 
-def _matching(evidence: Evidence) -> tuple[Matching | None, str]:
-    """Match the cells of both runs, or say which cell of the head has no pair in the baseline."""
-    assert evidence.baseline is not None
-    try:
-        matching = Matching.of(evidence.baseline, evidence.results)
-    except NothingInCommon as error:
-        return None, plain(error)
-    if alone := matching.alone(matching.head):
-        return None, f"the baseline has no cell {alone[0]}"
-    for cell in matching.cells:
-        if not len(matching.pairs(cell)):
-            place = _at(evidence, cell)
-            return None, f"no replicate is complete both here and in the baseline {place}"
-    return matching, ""
-
-
 def _by_rounds(
     evidence: Evidence, name: str, what: str, low: float, high: float, inside: str
 ) -> Judged:
-    matching, reason = _matching(evidence)
+    matching, reason = evidence.matching
     if matching is None:
         return nothing(reason)
     limits = evidence.limits(low, high, len(matching.cells))
@@ -133,7 +115,7 @@ def _by_rounds(
             return nothing(f"refused to compare times: {timed.reason}")
         logs: Floats = getattr(timed, name)
         if not logs.size:
-            return nothing(f"no round has pairs {_at(evidence, cell)}")
+            return nothing(f"no round has pairs {evidence.at(cell.head)}")
         rows.append(_mean_row(evidence, cell, logs, limits, len(matching.cells), _FEW_ROUNDS))
     return Judged(rows, _ratio_said(what, "rounds"), inside, "rounds", "cost")
 
@@ -154,7 +136,7 @@ def _mean_row(
     needed = None
     if n < few:
         needed = few
-    elif not (found.inside or found.outside):
+    elif not found.decided:
         needed = replicates_for_mean(mean, sd, limits, evidence.power(rows))
         needed = needed if needed is None else max(needed, n + 1)
     low, mid, high = (math.exp(min(v, 700)) for v in (found.lower, mean, found.upper))
@@ -176,8 +158,3 @@ def _ratio_said(what: str, units: str) -> Callable[[Row], str]:
 def _ratio(value: float) -> str:
     """Write a ratio; the interval of few rounds may have an end beyond all bounds."""
     return f"{value:.3f}" if 0.001 <= value < 1000 else f"{value:.2g}"
-
-
-def _at(evidence: Evidence, cell: Matched) -> str:
-    place = evidence.place(cell.head)
-    return f"at {place}" if place else "in the run"

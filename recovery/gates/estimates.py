@@ -47,7 +47,7 @@ def coverage_within(evidence: Evidence, limit: float) -> Judged:
         failed = evidence.failed[group.position]
         decision = _with_failed(int(inside.sum()), inside.size, failed, limits)
         needed = None
-        if not (decision.inside or decision.outside):
+        if not decision.decided:
             needed = _planned(decision, level, inside.size, limits, evidence.power(len(found)))
             needed = evidence.in_replicates(group.position, inside.size, needed)
         place = evidence.place(group.position, group.parameter)
@@ -90,7 +90,7 @@ def bias_within(evidence: Evidence, limit: float) -> Judged:
             lost = math.inf
             decision = Decision(lost, lost, lost, inside=False, outside=True, p_value=0.0)
         needed = None
-        if not (decision.inside or decision.outside):
+        if not decision.decided:
             power, spread = evidence.power(len(found)), spread if n >= _FEW else 1.0
             ideal = 0.0 if decision.lower <= 0 <= decision.upper else decision.estimate
             needed = replicates_for_mean(ideal, spread, limits, power)

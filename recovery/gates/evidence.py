@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from recovery.blocks import Group
+from recovery.comparison import Matching
 from recovery.equivalence import POWER, Limits
+from recovery.errors import NothingInCommon
 from recovery.gates.limits import CI_PROB, TOLERATED
 from recovery.inert import plain
 from recovery.record import FITTED, Floats
@@ -87,7 +89,7 @@ class Evidence:
         found = np.bincount(self.results.columns.position, minlength=len(self.modes))
         return [int(count) for count in found]
 
-    @property
+    @cached_property
     def failed(self) -> list[int]:
         """How many fits of each cell failed."""
         return [done - ok for done, ok in zip(self.done, self.complete, strict=True)]
@@ -104,8 +106,7 @@ class Evidence:
             return "no cell of the truth mode that is to be judged was run"
         for position in cells:
             if not self.complete[position]:
-                place = self.place(position)
-                return f"no fit is complete {f'at {place}' if place else 'in the run'}"
+                return f"no fit is complete {self.at(position)}"
         return ""
 
     def beside(self, cells: Sequence[int]) -> str:
@@ -124,6 +125,30 @@ class Evidence:
         columns = self.results.columns
         mine = (columns.position == position) & columns.ok
         return np.asarray(self.results.fits[name].to_numpy(float)[mine])
+
+    @cached_property
+    def matching(self) -> tuple[Matching | None, str]:
+        """The cells of both runs, or which cell of the head has no pair in the baseline.
+
+        Found once for all gates: the data of every pair are looked up in both stores.
+        """
+        assert self.baseline is not None
+        try:
+            matching = Matching.of(self.baseline, self.results)
+        except NothingInCommon as error:
+            return None, plain(error)
+        if alone := matching.alone(matching.head):
+            return None, f"the baseline has no cell {alone[0]}"
+        for cell in matching.cells:
+            if not len(matching.pairs(cell)):
+                where = self.at(cell.head)
+                return None, f"no replicate is complete both here and in the baseline {where}"
+        return matching, ""
+
+    def at(self, position: int) -> str:
+        """Say where a cell is, within a sentence."""
+        place = self.place(position)
+        return f"at {place}" if place else "in the run"
 
     def place(self, position: int, parameter: str = "") -> str:
         """Name a cell by what is swept, and a parameter of it."""

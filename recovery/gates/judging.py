@@ -1,11 +1,9 @@
 """Judging a run by gates."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
-
-import numpy as np
 
 from recovery.errors import GateError
 from recovery.gates import against, counts, estimates, ranks, shares
@@ -125,7 +123,7 @@ def _verdict(
         )
         return unmeasured(scenario, info, limit, reason)
     verdict = settle(scenario, info, limit, _JUDGES[info.name](evidence, limit))
-    lacking = lacking or _left(evidence.results)
+    lacking = lacking or _left(evidence)
     if lacking and verdict.outcome is Outcome.PASS:
         reason = f"the run is not complete: {lacking}; of what there is, {verdict.reason}"
         return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=reason)
@@ -138,15 +136,8 @@ def _grown(results: Results) -> bool:
     return any(execution.get("stop_when") for execution in executions)
 
 
-def _left(results: Results) -> str:
+def _left(evidence: Evidence) -> str:
     """Say how many planned replicates have not been run, if any."""
-    planned = results.cells["n_planned"].to_numpy(np.int64)
-    done = np.bincount(results.columns.position, minlength=len(planned))
-    left = int(np.maximum(planned - done, 0).sum())
+    planned = evidence.results.cells["n_planned"]
+    left = sum(max(plan - done, 0) for plan, done in zip(planned, evidence.done, strict=True))
     return f"{left:,} planned replicates are missing" if left else ""
-
-
-def count(verdicts: Sequence[Verdict]) -> dict[Outcome, int]:
-    """Return how many verdicts there are of each outcome that there is."""
-    found = {outcome: sum(v.outcome is outcome for v in verdicts) for outcome in Outcome}
-    return {outcome: number for outcome, number in found.items() if number}

@@ -27,11 +27,6 @@ class Row:
     n: int
     needed: int | None = None
 
-    @property
-    def decided(self) -> bool:
-        """Whether it is known to be inside or outside."""
-        return self.decision.inside or self.decision.outside
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -91,7 +86,7 @@ def _settled(scenario: str, info: GateInfo, limit: Limit, judged: Judged) -> Ver
         more = f", and so are {len(outside) - 1} more of {len(rows)}" if len(outside) > 1 else ""
         reason = f"{judged.said(worst)}: not {judged.inside}{more}"
         return _verdict(scenario, info, limit, judged, worst, Outcome.FAIL, reason)
-    open_rows = [row for row in rows if not row.decided]
+    open_rows = [row for row in rows if not row.decision.decided]
     if open_rows:
         worst = max(open_rows, key=lambda row: math.inf if row.needed is None else row.needed)
         which = f" ({len(open_rows)} of {len(rows)} rows are open)" if len(rows) > 1 else ""
@@ -102,7 +97,8 @@ def _settled(scenario: str, info: GateInfo, limit: Limit, judged: Judged) -> Ver
         reason = f"{judged.said(worst)}: not known yet whether it is {judged.inside}{which}; {end}"
         verdict = _verdict(scenario, info, limit, judged, worst, Outcome.INCONCLUSIVE, reason)
         return replace(verdict, needed=needed)
-    nearest = min(rows, key=_room)
+    # The smaller its p value, the nearer a row is to being outside.
+    nearest = min(rows, key=lambda row: row.decision.p_value)
     what = (
         f"all {len(rows)} rows are {judged.inside}; nearest to a limit: " if len(rows) > 1 else ""
     )
@@ -114,11 +110,6 @@ def _rounded(number: int) -> int:
     """Round up to two digits: what is planned for is an estimate itself."""
     unit = int(10 ** max(0, len(str(number)) - 2))
     return -(-number // unit) * unit
-
-
-def _room(row: Row) -> float:
-    """Return how far a row is from being outside: the smaller, the nearer."""
-    return row.decision.p_value
 
 
 def _verdict(

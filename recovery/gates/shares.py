@@ -71,11 +71,8 @@ def divergences_below(evidence: Evidence, limit: float) -> Judged:
 
 def failed_below(evidence: Evidence, limit: float) -> Judged:
     """Judge the share of all fits that failed."""
-    columns = evidence.results.columns
-    done = np.bincount(columns.position, minlength=len(evidence.modes))
-    failed = np.bincount(columns.position[~columns.ok], minlength=len(evidence.modes))
     found = [
-        _Counted(position, int(failed[position]), int(done[position]))
+        _Counted(position, evidence.failed[position], evidence.done[position])
         for position in _cells(evidence)
     ]
     return _judged(evidence, found, limit, "failed", "was run", "", verb="")
@@ -109,7 +106,7 @@ def _judged(
             continue
         decision = decide_share(one.k, one.n, limits)
         needed = None
-        if not (decision.inside or decision.outside):
+        if not decision.decided:
             # As if half a fit more were one of them: none of few do not promise none.
             likely = (one.k + 0.5) / (one.n + 1)
             likely = likely if one.k else min(likely, limit / 4)

@@ -12,6 +12,7 @@ from typing import Final
 
 from recovery.errors import EnvironmentRefused
 from recovery.inert import plain
+from recovery.interleaved.paths import follow
 from recovery.progress import note
 
 _LOOK: Final = """
@@ -79,7 +80,7 @@ def existing(side: str, python: str | None, folder: Path, moved: tuple[Path, Pat
     variables = dict(os.environ)
     if "PYTHONPATH" in variables:
         variables["PYTHONPATH"] = os.pathsep.join(
-            _follow(entry, moved) for entry in variables["PYTHONPATH"].split(os.pathsep)
+            follow(entry, *moved) for entry in variables["PYTHONPATH"].split(os.pathsep)
         )
     return _looked_at(side, chosen, variables, folder)
 
@@ -125,17 +126,6 @@ def _named(python: str) -> str:
     found = None if os.sep in python else shutil.which(python)
     # Not resolved: the name by which an interpreter is called says which environment it is of.
     return os.path.abspath(found or python)  # noqa: PTH100  (see above)
-
-
-def _follow(entry: str, moved: tuple[Path, Path]) -> str:
-    """Return where an entry of a path leads on the other side."""
-    here, there = moved
-    path = Path(entry).resolve() if entry else None
-    if path is None or not Path(entry).is_absolute() or not path.is_relative_to(here):
-        return entry
-    if "site-packages" in path.parts:
-        return entry  # installed, and not checked out beside the other side
-    return str(there / path.relative_to(here))
 
 
 def _looked_at(side: str, python: str, variables: Mapping[str, str], folder: Path) -> Environment:

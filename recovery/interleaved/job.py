@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Final
 
 from recovery.database import locked, set_aside, writable_folder
+from recovery.design import REPLICATES
 from recovery.errors import RepositoryError, SettingsError, UsageError
 from recovery.interleaved.environment import Environment, describe, existing, installed
 from recovery.interleaved.memory import Memory, made_from
@@ -26,7 +27,6 @@ from recovery.results import Results
 
 BASE: Final = "base"
 HEAD: Final = "head"
-_REPLICATES: Final = 100  # of a sweep, unless given
 _NOT_YET: Final = ("ScenarioError", "LevelError", "ProblemError")
 """What tells that a state of the code has no such scenario, axis or truth mode."""
 
@@ -234,7 +234,7 @@ def _run(planned: Planned, sides: list[_Side], asked: Asked, memory: Memory) -> 
                 partner.end()
         if why:
             note(f"{planned.name}: head alone, without the gates that need a base: {why}")
-        replicates = int(planned.options.get("replicates", _REPLICATES))
+        replicates = int(planned.options.get("replicates", REPLICATES))
         _take_turns(planned.name, there, replicates, asked.rounds, memory.job)
     base = folder / BASE if len(there) > 1 else None
     return Ran(planned, folder / HEAD, base, why)

@@ -17,13 +17,13 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from recovery.errors import RecoveryError, UsageError, UserCodeError
 from recovery.importing import uncollected
 from recovery.inert import plain
+from recovery.interleaved.paths import follow, of_the_environment
 from recovery.leash import end_with
 
 if TYPE_CHECKING:
     from recovery.sweep import Sweep
 
 INTERRUPTED: Final = 130
-_PACKAGES: Final = "site-packages"
 
 
 def main() -> int:
@@ -68,7 +68,7 @@ def _serve(asked: IO[str]) -> Iterator[dict[str, Any]]:
     order = json.loads(first)
     here, there = map(Path, order["moved"])
     if here != there:
-        sys.path[:] = [_follow(entry, here, there) for entry in sys.path]
+        sys.path[:] = [follow(entry, here, there) for entry in sys.path]
     sweep = _opened(order)
     yield {"ready": True, **_there(Path(order["out"]), sweep)}
     for line in asked:
@@ -131,20 +131,6 @@ def _there(out: Path, sweep: "Sweep") -> dict[str, int]:
     }
 
 
-def _follow(entry: str, here: Path, there: Path) -> str:
-    """Return where an entry of the path of modules leads on this side."""
-    path = Path(entry).resolve()
-    if not path.is_relative_to(here) or _of_the_environment(path):
-        return entry
-    return str(there / path.relative_to(here))
-
-
-def _of_the_environment(path: Path) -> bool:
-    """Say whether a place is of an interpreter or of what is installed, wherever that lies."""
-    prefixes = {Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)}
-    return _PACKAGES in path.parts or any(path.is_relative_to(prefix) for prefix in prefixes)
-
-
 def _refuse_borrowed(side: str, here: Path) -> None:
     """Refuse modules that come from what is checked out now: that would compare it with itself."""
     borrowed = sorted(
@@ -152,7 +138,7 @@ def _refuse_borrowed(side: str, here: Path) -> None:
         for name, module in list(sys.modules.items())
         if isinstance(file := getattr(module, "__file__", None), str)
         and (path := Path(file).resolve()).is_relative_to(here)
-        and not _of_the_environment(path)
+        and not of_the_environment(path)
         # Compiled code is often cached in a folder of the workspace.
         and not any(part.startswith(".") for part in path.relative_to(here).parts)
     )
