@@ -173,8 +173,9 @@ def _ended(
         code, said = 1, str(error.strerror)
     if code:
         tail = " | ".join(plain(said, lines=True).strip().splitlines()[-_TAIL:])
+        heard = f"it said: {tail}" if tail else "it said nothing"
         raise EnvironmentRefused(
-            f"{side}: {what} ended with {code} in {folder}: {tail}; see whether it works there "
+            f"{side}: {what} ended with {code} in {folder}; {heard}; see whether it works there "
             "by hand"
         )
 

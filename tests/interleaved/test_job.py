@@ -233,7 +233,8 @@ def test_modules_of_head_are_never_taken_for_those_of_base(project: Project, fol
         (("--base-python", "/nowhere/python"), "base: /nowhere/python cannot be used"),
         (("--head-python", "/bin/echo"), "head: /bin/echo cannot be used"),
         (("--policy", "nowhere.toml"), "nowhere.toml: no such file"),
-        (("--install", "exit 7"), "head: --install 'exit 7' ended with 7 in"),
+        (("--install", "exit 7"), "head: the command of --install ended with 7 in .*said nothing"),
+        (("--install", "echo no index; exit 7"), "ended with 7 in .*; it said: no index; see"),
         (("--install", "true"), "head: .*environment-head/bin/python has no recovery; install it"),
     ],
 )
