@@ -139,10 +139,18 @@ def decide_share(k: int, n: int, limits: Limits) -> Decision:
     )
 
 
-def decide_mean(mean: float, se: float, n: int, limits: Limits) -> Decision:
+def decide_mean(mean: float, se: float, n: float, limits: Limits) -> Decision:
     """Decide on the mean of n values, given its standard error.
 
     Of values that are all alike the mean is known exactly. With fewer than two values nothing is.
+
+    Parameters
+    ----------
+    mean, se : float
+    n : float
+        Number of values; or, of values some of which weigh more, as how many of equal weight they
+        count: the degrees of freedom are one less.
+    limits : Limits
     """
     if n < 2 or not (math.isfinite(mean) and math.isfinite(se)):
         return Decision(mean, -math.inf, math.inf, inside=False, outside=False, p_value=1.0)
@@ -265,22 +273,35 @@ def _at_most(k: int, n: int, p: float) -> float:
     return float(bdtr(k, n, p)) if k >= 0 else 0.0
 
 
-def replicates_for_mean(mean: float, sd: float, limits: Limits, power: float = POWER) -> int | None:
-    """Return how many values decide on a mean, given their sd, with this chance; as above."""
+def replicates_for_mean(
+    mean: float, sd: float, limits: Limits, power: float = POWER, counts: float = 1.0
+) -> int | None:
+    """Return how many values decide on a mean, given their sd, with this chance; as above.
+
+    Parameters
+    ----------
+    mean, sd : float
+    limits : Limits
+    power : float
+    counts : float
+        Share of the values that counts for the degrees of freedom, see `decide_mean`.
+    """
     if not (math.isfinite(mean) and math.isfinite(sd)):
         return None
 
     def enough(n: int) -> bool:
-        se = sd / math.sqrt(n)
+        se, freedom = sd / math.sqrt(n), n * counts - 1
+        if freedom < 1:
+            return False
         if limits.low < mean < limits.high:
-            reach = float(stdtrit(n - 1, 1 - limits.inside_alpha)) * se
+            reach = float(stdtrit(freedom, 1 - limits.inside_alpha)) * se
             missed = sum(
                 float(ndtr(-(gap - reach) / se)) if se else float(gap <= 0)
                 for gap in (mean - limits.low, limits.high - mean)
                 if math.isfinite(gap)
             )
             return 1 - missed >= power
-        reach = float(stdtrit(n - 1, 1 - limits.outside_alpha / limits.sides)) * se
+        reach = float(stdtrit(freedom, 1 - limits.outside_alpha / limits.sides)) * se
         gap = max(limits.low - mean, mean - limits.high)
         return gap > 0 and (se == 0 or float(ndtr((gap - reach) / se)) >= power)
 

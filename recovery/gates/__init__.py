@@ -2,8 +2,8 @@
 
 A gate judges every parameter and cell by a test in three ways (`recovery.equivalence`). It fails if
 one is shown to be beyond its limit, passes if all are shown to be within, and is inconclusive else.
-`limits` has what each gate promises; `ranks`, `estimates`, `shares`, `counts` and `against` what is
-behind them, `rows` how rows make a verdict, and `judging` puts all together.
+`limits` has what each gate promises; `ranks`, `estimates`, `shares`, `counts`, `against` and
+`costs` what is behind them, `rows` how rows make a verdict, and `judging` puts all together.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,27 +1,22 @@
-"""Gates that compare with a baseline: pairs of replicates, and rounds of pairs for times."""
+"""Gates that compare each parameter of each cell with the baseline's, in pairs of replicates.
+
+All cells that the runs have are judged, in both truth modes: what a fixed truth in conflict with
+its prior does to an estimate it does to that of the baseline, too, so pairs are fair at any truth.
+
+A posterior that leaves out half of the data stays calibrated and covers as it should, so no gate on
+one run alone can see it. It is wider, which `model_se_ratio_below` sees, and misses the truth by
+more, which `rmse_ratio_below` sees.
+"""
 
 import math
-from collections.abc import Callable
-from typing import Final
 
-import numpy as np
-
-from recovery.comparison import Matched
-from recovery.comparison.pairs import coverage_hits, log_ratios, times
-from recovery.equivalence import (
-    Decision,
-    Limits,
-    decide_drop,
-    decide_mean,
-    pairs_for_drop,
-    replicates_for_mean,
-)
+from recovery.comparison.pairs import coverage_hits
+from recovery.comparison.squares import RootMean, squares
+from recovery.equivalence import Decision, decide_drop, pairs_for_drop
 from recovery.gates.evidence import Evidence
+from recovery.gates.ratios import FEW_PAIRS, ratio_row, ratio_said
 from recovery.gates.rows import Judged, Row, nothing
-from recovery.record import Floats
-
-_FEW_ROUNDS: Final = 4  # of which a mean is judged, at least
-_FEW_PAIRS: Final = 30
+from recovery.measures.ratio import root_mean_log_ratio
 
 
 def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
@@ -66,95 +61,43 @@ def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
                   missing=missing, beside=evidence.beside(cells))  # fmt: skip
 
 
-def gradients_ratio_below(evidence: Evidence, limit: float) -> Judged:
-    """Judge gradient evaluations per effective draw over the baseline's, in pairs.
+def model_se_ratio_below(evidence: Evidence, limit: float) -> Judged:
+    """Judge posterior sds over the baseline's: the ratio of the root mean squares, model_se.
 
-    Where only the head has no effective draws, no number of gradients is enough.
+    Not the mean of the logarithms of ratios, pair by pair: this one is the quotient of the two
+    numbers that a comparison prints, and a posterior without spread among them spoils nothing.
     """
-    matching, reason = evidence.matching
-    if matching is None:
-        return nothing(reason)
-    limits = evidence.limits(-math.inf, math.log(limit), len(matching.cells))
-    rows = []
-    for cell in matching.cells:
-        logs = log_ratios(matching, matching.pairs(cell), "ess_bulk_per_gradient", -1)
-        if not logs.size:
-            return nothing(f"no pair counts gradients {evidence.at(cell.head)}")
-        row = _mean_row(evidence, cell, logs, limits, len(matching.cells), _FEW_PAIRS)
-        needed = evidence.in_replicates(cell.head, logs.size, row.needed)
-        rows.append(Row(row.where, row.decision, row.n, needed))
-    what = "gradient evaluations per effective draw"
-    cells = [cell.head for cell in matching.cells]
-    return Judged(rows, _ratio_said(what, "pairs"), f"a ratio below {limit:g}", figure="cost",
-                  beside=evidence.beside(cells))  # fmt: skip
+    return _root_means(evidence, "model_se", "the model SE", "a spread", limit)
 
 
-def time_ratio_below(evidence: Evidence, limit: float) -> Judged:
-    """Judge the wall time of a fit over the baseline's, by rounds of one interleaved job."""
-    return _by_rounds(evidence, "wall_s", "wall time of a fit", -math.inf, math.log(limit),
-                      f"a ratio below {limit:g}")  # fmt: skip
+def rmse_ratio_below(evidence: Evidence, limit: float) -> Judged:
+    """Judge the RMSE of posterior means over the baseline's: over the prior, or at the truth.
+
+    Squared errors are skewed, the more so the more posteriors differ in width, and a few of them
+    tell little: see `recovery.measures.ratio` for how that is judged.
+    """
+    return _root_means(evidence, "rmse", "the RMSE", "an error and a true value", limit)
 
 
-def ess_per_s_ratio_above(evidence: Evidence, limit: float) -> Judged:
-    """Judge effective draws per second over the baseline's, by rounds of one interleaved job."""
-    return _by_rounds(evidence, "ess_bulk_per_s", "effective draws per second", math.log(limit),
-                      math.inf, f"a ratio above {limit:g}")  # fmt: skip
-
-
-def _by_rounds(
-    evidence: Evidence, name: str, what: str, low: float, high: float, inside: str
+def _root_means(
+    evidence: Evidence, measure: RootMean, what: str, needs: str, limit: float
 ) -> Judged:
+    """Judge a ratio of root mean squares; draws of the head that are not finite are infinite."""
     matching, reason = evidence.matching
     if matching is None:
         return nothing(reason)
-    limits = evidence.limits(low, high, len(matching.cells))
+    found = list(squares(matching, measure))
+    limits = evidence.limits(-math.inf, math.log(limit), max(1, len(found)))
     rows = []
-    for cell in matching.cells:
-        timed = times(matching, cell)
-        if timed.reason:
-            return nothing(f"refused to compare times: {timed.reason}")
-        logs: Floats = getattr(timed, name)
-        if not logs.size:
-            return nothing(f"no round has pairs {evidence.at(cell.head)}")
-        rows.append(_mean_row(evidence, cell, logs, limits, len(matching.cells), _FEW_ROUNDS))
-    return Judged(rows, _ratio_said(what, "rounds"), inside, "rounds", "cost")
-
-
-def _mean_row(
-    evidence: Evidence, cell: Matched, logs: Floats, limits: Limits, rows: int, few: int
-) -> Row:
-    """Judge the mean of logarithms of ratios, and tell it as a ratio."""
-    n, where = logs.size, evidence.place(cell.head)
-    if not np.isfinite(logs).all():
-        ratio = math.exp(float(logs[~np.isfinite(logs)][0]))
-        return Row(where, Decision(ratio, ratio, ratio, inside=False, outside=True, p_value=0.0), n)
-    mean, sd = float(logs.mean()), float(logs.std(ddof=1)) if n > 1 else math.nan
-    if sd == 0:
-        # Ratios that are all alike could be so although a few in a hundred are not.
-        few = math.ceil(math.log(evidence.error_rate) / math.log(1 - evidence.tolerated))
-    found = decide_mean(mean, sd / math.sqrt(n), n if n >= few else 1, limits)
-    needed = None
-    if n < few:
-        needed = few
-    elif not found.decided:
-        needed = replicates_for_mean(mean, sd, limits, evidence.power(rows))
-        needed = needed if needed is None else max(needed, n + 1)
-    low, mid, high = (math.exp(min(v, 700)) for v in (found.lower, mean, found.upper))
-    shown = Decision(mid, low, high, found.inside, found.outside, found.p_value)
-    return Row(where, shown, n, needed)
-
-
-def _ratio_said(what: str, units: str) -> Callable[[Row], str]:
-    def said(row: Row) -> str:
-        d, place = row.decision, f" at {row.where}" if row.where else ""
-        shown, low, high = map(_ratio, (d.estimate, d.lower, d.upper))
-        return (
-            f"{what}{place}, over the baseline's: {shown} [{low}, {high}] (n = {row.n:,} {units})"
-        )
-
-    return said
-
-
-def _ratio(value: float) -> str:
-    """Write a ratio; the interval of few rounds may have an end beyond all bounds."""
-    return f"{value:.3f}" if 0.001 <= value < 1000 else f"{value:.2g}"
+    for one in found:
+        position, ratio = one.cell.head, root_mean_log_ratio(one.base, one.head)
+        where = evidence.place(position, one.parameter)
+        row = ratio_row(evidence, where, ratio, limits, len(found), FEW_PAIRS)
+        needed = evidence.in_replicates(position, row.n, row.needed)
+        rows.append(Row(where, row.decision, row.n, needed))
+    missing = "" if rows else f"no parameter has {needs} in both runs"
+    mode = "prior" if "prior" in evidence.modes else "fixed"
+    cells = [cell.head for cell in matching.cells]
+    return Judged(rows, ratio_said(what, "pairs", "of"), f"a ratio below {limit:g}",
+                  figure=f"rmse-{mode}", missing=missing,
+                  beside=evidence.beside(cells))  # fmt: skip

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from recovery.errors import GateError
-from recovery.gates import against, counts, estimates, ranks, shares
+from recovery.gates import against, costs, counts, estimates, ranks, shares
 from recovery.gates.evidence import Evidence
 from recovery.gates.limits import ERROR_RATE, GATES, OPTIONS, GateInfo, checked
 from recovery.gates.rows import Judged, settle, unmeasured
@@ -27,9 +27,11 @@ _JUDGES: Final[Mapping[str, Callable[[Evidence, Any], Judged]]] = MappingProxyTy
         "compilations_at_most": counts.compilations_at_most,
         "draws_at_least": counts.draws_at_least,
         "coverage_drop_below": against.coverage_drop_below,
-        "gradients_ratio_below": against.gradients_ratio_below,
-        "time_ratio_below": against.time_ratio_below,
-        "ess_per_s_ratio_above": against.ess_per_s_ratio_above,
+        "model_se_ratio_below": against.model_se_ratio_below,
+        "rmse_ratio_below": against.rmse_ratio_below,
+        "gradients_ratio_below": costs.gradients_ratio_below,
+        "time_ratio_below": costs.time_ratio_below,
+        "ess_per_s_ratio_above": costs.ess_per_s_ratio_above,
     }
 )
 _EXACT: Final = ("compilations_at_most", "draws_at_least")

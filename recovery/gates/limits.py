@@ -1,7 +1,7 @@
 """Every gate by name: what it promises, and which limits it can have.
 
 The names are the keys of a policy and the keywords of a test; what is behind each stands in
-`ranks`, `estimates`, `shares`, `counts` and `against`.
+`ranks`, `estimates`, `shares`, `counts`, `against` and `costs`.
 """
 
 import difflib
@@ -122,6 +122,18 @@ GATES: Final[Mapping[str, GateInfo]] = MappingProxyType(
                 "coverage_drop_below", "statistical",
                 "coverage of central intervals is not lower than the baseline's by this or more",
                 "a margin between 0 and 0.5, such as 0.03", _between(0, 0.5), 0.03, baseline=True,
+            ),
+            GateInfo(
+                "model_se_ratio_below", "statistical",
+                "posterior sds, by their root mean square (model_se), are less than this many "
+                "times the baseline's",
+                "a ratio above 1, such as 1.1", _between(1, _MANY), 1.1, baseline=True,
+            ),
+            GateInfo(
+                "rmse_ratio_below", "statistical",
+                "the root mean square error of posterior means is less than this many times the "
+                "baseline's",
+                "a ratio above 1, such as 1.2", _between(1, _MANY), 1.2, baseline=True,
             ),
             GateInfo(
                 "gradients_ratio_below", "count",

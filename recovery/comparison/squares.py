@@ -1,0 +1,70 @@
+"""Squares whose root means compare what two runs know: of posterior sds, and of errors."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from recovery.blocks import Integers
+from recovery.comparison.matching import Matched, Matching
+from recovery.comparison.side import Side, where
+from recovery.record import FITTED, Floats
+
+RootMean: TypeAlias = Literal["model_se", "rmse"]
+
+
+@dataclass(frozen=True)
+class Squares:
+    """The squares of one parameter of one cell.
+
+    Attributes
+    ----------
+    cell : Matched
+    parameter : str
+    base, head : array, shape (n_pairs,)
+        Those of the head are infinite where its draws are not finite.
+    """
+
+    cell: Matched
+    parameter: str
+    base: Floats
+    head: Floats
+
+
+def squares(matching: Matching, measure: RootMean) -> Iterator[Squares]:
+    """Go through the fitted parameters of two runs.
+
+    Left out are pairs where the base has no finite square, or, of errors, where the head has no
+    truth; and parameters whose squares are 0 throughout in both, of which nothing was to be known.
+
+    Parameters
+    ----------
+    matching : Matching
+    measure : {"model_se", "rmse"}
+    """
+    for cell in matching.cells:
+        pairs = matching.pairs(cell)
+        for parameter in matching.parameters(cell):
+            if matching.head.columns.groups[cell.head, parameter].kind not in FITTED:
+                continue
+            base = _of(matching.base, cell.base, parameter, pairs.base, measure)
+            head = _of(matching.head, cell.head, parameter, pairs.head, measure)
+            both = np.isfinite(base) & ~np.isnan(head)
+            if base[both].any() or head[both].any():
+                yield Squares(cell, parameter, base[both], head[both])
+
+
+def _of(side: Side, position: int, parameter: str, places: Integers, measure: RootMean) -> Floats:
+    """Return squares, infinite where draws are not finite, nan where there are none."""
+    group = side.columns.groups[position, parameter]
+    truth, mean, sd = (
+        group.of(side.columns.column(name)).astype(float) for name in ("truth", "mean", "sd")
+    )
+    with np.errstate(all="ignore"):
+        found = sd * sd if measure == "model_se" else (mean - truth) ** 2
+    found[~np.isfinite(found)] = np.inf
+    if measure == "rmse":
+        found[~np.isfinite(truth)] = np.nan
+    rows = where(side, position, parameter)[places]
+    return np.where(rows >= 0, found[rows], np.nan)

@@ -1,0 +1,209 @@
+"""What a run knows less than its baseline is seen, though it is calibrated and covers well."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytest
+
+from recovery import Problem, scenario
+from recovery.comparison import compare
+from recovery.gates import Outcome, Verdict, check
+from recovery.results import Results
+from recovery.testing import ExactSampler
+from recovery.testing.line import ExactDensity
+
+Run = Callable[..., Results]
+BOTH = ("model_se_ratio_below", "rmse_ratio_below")
+GATES = {"model_se_ratio_below": 1.1, "rmse_ratio_below": 1.2}
+
+
+def line_model(trials: int, used: int) -> pm.Model:
+    """Return the model of `line`, whose mean keeps to the first rows alone."""
+    with pm.Model(coords={"side": ["left", "right"]}) as model:
+        x = pm.Data("x", np.zeros((trials, 2)), dims=["trial", "side"])
+        noise_sd = pm.Data("noise_sd", 1.0)
+        betas = pm.Normal("betas", dims="side")
+        pm.Deterministic("total", betas.sum())
+        rows = (np.arange(trials) < used)[:, None]
+        pm.Normal("y", (x * rows) @ betas, noise_sd, dims="trial")
+    return model
+
+
+@scenario
+def half(trials: int = 20, noise: float = 1.0, slope: float = 1.0) -> Problem:
+    """The data of `line`, half of which the model does not look at."""
+    return Problem(
+        line_model(trials, trials // 2),
+        observed="y",
+        truth={"betas": [slope, -slope]},
+        covariates={"x": pm.Normal.dist(shape=(trials, 2))},
+        generator=line_model(trials, trials),
+    )
+
+
+class HalfSampler(ExactSampler):
+    """The exact posterior of `half`."""
+
+    def compile(self, target: Any, simulated: Any) -> "HalfDensity":
+        return HalfDensity(self, target)
+
+
+class HalfDensity(ExactDensity):
+    def posterior(self, simulated: Any) -> Any:
+        x, y = np.asarray(simulated.data["x"], float), simulated.observed["y"]
+        x, y = x[: len(x) // 2], y[: len(y) // 2]
+        covariance = np.linalg.inv(np.eye(x.shape[1]) + x.T @ x)
+        return covariance @ (x.T @ y), covariance
+
+
+half.name = "line"  # seeds are made of the name
+HALF: dict[str, Any] = {"study": half, "sampler": HalfSampler()}
+
+
+class Changed(ExactSampler):
+    """Exact posteriors, whose left slope is changed by a function of the data and the draws."""
+
+    def __init__(self, change: Callable[[float, Any], Any]) -> None:
+        super().__init__()
+        self.change = change
+
+    def compile(self, target: Any, simulated: Any) -> Any:
+        density = super().compile(target, simulated)
+        fit, change = density.fit, self.change
+
+        def changed(simulated: Any, settings: Any, seed: int) -> Any:
+            found = fit(simulated, settings, seed)
+            betas = found.draws["betas"]
+            betas[..., 0] = change(float(simulated.observed["y"][0]), betas[..., 0])
+            return found
+
+        density.fit = changed
+        return density
+
+
+def found(head: Results, base: Results, **gates: Any) -> dict[str, Verdict]:
+    return {v.gate: v for v in check(head, gates or GATES, baseline=base)}
+
+
+def test_half_of_the_data_left_out_passes_what_looks_at_one_run_and_fails_in_pairs(
+    run_of: Run,
+) -> None:
+    head, base = run_of(**HALF), run_of()
+    beside = {"calibrated": True, "coverage_within": 0.07, "bias_within": 0.25}
+    for verdict in found(head, base, **beside, coverage_drop_below=0.07).values():
+        assert verdict.outcome is Outcome.PASS, verdict.reason
+    for verdict in found(head, base).values():
+        assert verdict.outcome is Outcome.FAIL
+        # 1 / (1 + 10) against 1 / (1 + 20) of the prior's variance, and more for uneven rows.
+        assert 1.35 < verdict.estimate < 1.75
+        assert verdict.lower < verdict.estimate < verdict.upper
+        assert verdict.figure == "rmse-prior"
+    assert {v.outcome for v in found(base, head).values()} == {Outcome.PASS}
+
+
+@pytest.mark.parametrize("truth", ["prior", "fixed"])
+def test_the_ratio_is_that_of_the_two_numbers_that_a_comparison_prints(
+    run_of: Run, truth: str
+) -> None:
+    head, base = run_of(**HALF, replicates=60, truth=truth), run_of(
+        replicates=60, truth=truth
+    )  # fmt: skip
+    rows = compare(base, head, measures=["model_se", "rmse"]).measures
+    ratios = (rows["head"] / rows["base"]).groupby(rows["measure"]).agg(list)
+    for gate, measure in zip(BOTH, ("model_se", "rmse"), strict=True):
+        verdict = found(head, base)[gate]
+        assert verdict.judged == 3
+        assert any(verdict.estimate == pytest.approx(r, rel=1e-9) for r in ratios[measure])
+        assert (verdict.n, verdict.figure) == (60, f"rmse-{truth}")
+
+
+def test_verdicts_say_what_was_compared_and_how_many_pairs_would_decide(run_of: Run) -> None:
+    head, base = run_of(shift=0.6, replicates=40), run_of(replicates=40)
+    verdict = found(head, base)["rmse_ratio_below"]
+    assert verdict.reason.startswith("the RMSE of ")
+    assert f"over the baseline's: {verdict.estimate:.3f} [" in verdict.reason
+    assert "(n = 40 pairs): not known yet whether it is a ratio below 1.2" in verdict.reason
+    assert verdict.needed is not None
+    assert 40 < verdict.needed < 2000
+    assert f"about {verdict.needed:,} replicates a cell would decide" in verdict.reason
+
+
+def test_fewer_than_thirty_pairs_are_never_enough(run_of: Run) -> None:
+    few = run_of(replicates=29)
+    for verdict in found(run_of(**HALF, replicates=29), few).values():
+        assert (verdict.outcome, verdict.needed) == (Outcome.INCONCLUSIVE, 30)
+
+
+def test_equal_runs_have_a_ratio_of_one_which_a_few_pairs_do_not_prove(run_of: Run) -> None:
+    for verdict in found(run_of(replicates=30), run_of(replicates=30)).values():
+        assert (verdict.outcome, verdict.estimate, verdict.needed) == (Outcome.INCONCLUSIVE, 1, 59)
+    for verdict in found(run_of(), run_of()).values():
+        assert (verdict.outcome, verdict.estimate) == (Outcome.PASS, 1)
+
+
+def test_both_truth_modes_are_judged_whatever_the_option_truth_says(run_of: Run) -> None:
+    both = run_of(truth="both", replicates=60, levels={"trials": [5, 10]})
+    for gates in (GATES, GATES | {"truth": "fixed"}):
+        for verdict in found(both, both, **gates).values():
+            assert verdict.judged == 2 * 2 * 3
+            assert verdict.outcome is Outcome.PASS
+
+
+def test_draws_that_are_not_finite_are_infinitely_wide_and_wrong(
+    run_of: Run, run_line: Run
+) -> None:
+    def change(y: float, draws: Any) -> Any:
+        return draws * (np.nan if y > 4 else 1.0)
+
+    options = {"truth": "prior", "replicates": 100, "draws": 250, "workers": 1}
+    head = run_line(sampler=Changed(change), **options)
+    base = run_of(replicates=100)
+    assert 0 < head.estimates.query("parameter == 'betas[left]'")["sd"].isna().sum() < 50
+    for verdict in found(head, base).values():
+        assert verdict.outcome is Outcome.FAIL
+        assert math.isinf(verdict.estimate)
+        assert "over the baseline's: inf" in verdict.reason
+    # The other way round nothing is known of those pairs, and the others are judged.
+    for verdict in found(base, head).values():
+        assert verdict.outcome is not Outcome.FAIL
+        assert math.isfinite(verdict.estimate)
+
+
+def test_posteriors_without_a_spread_have_no_ratio_in_both_and_an_infinite_one_in_the_base(
+    run_of: Run, run_line: Run
+) -> None:
+    options = {"truth": "prior", "replicates": 70, "draws": 250, "workers": 1}
+    still = run_line(sampler=Changed(lambda y, draws: 0 * draws + 3.0), **options)
+    whole = run_of(replicates=70)
+    assert found(still, still)["model_se_ratio_below"].judged == 2
+    assert found(still, still)["rmse_ratio_below"].judged == 3
+    verdict = found(whole, still)["model_se_ratio_below"]
+    assert (verdict.outcome, verdict.where) == (Outcome.FAIL, "betas[left]")
+    assert math.isinf(verdict.estimate)
+    assert found(still, whole)["model_se_ratio_below"].outcome is not Outcome.FAIL
+    assert found(still, whole)["rmse_ratio_below"].outcome is Outcome.FAIL
+
+
+def test_fits_that_failed_are_told_beside_the_pairs(run_of: Run, run_line: Run) -> None:
+    def change(y: float, draws: Any) -> Any:
+        if y > 0:
+            raise ValueError("planted")
+        return draws
+
+    options = {"truth": "prior", "replicates": 200, "draws": 250, "workers": 1}
+    head = run_line(sampler=Changed(change), **options)
+    failed = int((~head.columns.ok).sum())
+    for verdict in found(head, run_of(replicates=200)).values():
+        assert f"{failed:,} failed fits are not among them" in verdict.reason
+        assert verdict.n == 200 - failed
+
+
+def test_a_cell_that_the_baseline_has_not_got_is_an_error_of_these_gates_too(run_of: Run) -> None:
+    head = run_of(replicates=60, levels={"trials": [5, 10]})
+    base = run_of(replicates=60, levels={"trials": [10, 20]})
+    for verdict in found(head, base).values():
+        assert verdict.outcome is Outcome.ERROR
+        assert "the baseline has no cell trials=5" in verdict.reason
