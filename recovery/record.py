@@ -174,11 +174,17 @@ class QuantityFailure:
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """One compilation: what kind, in which process, how long."""
+    """One compilation: what kind, in which process, how long, and of which structure.
+
+    What has the same kind and structure need not be compiled twice in one process, but for sizes
+    and numbers that a model holds as constants: see `recovery.engine.graph.skeleton`.
+    """
 
     kind: str
     seconds: float
     process: int
+    structure: str = ""
+    """Empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ _ESTIMATES: Final = (
     "mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "crps", "rank", "ranked_among",
     "pit",
 )  # fmt: skip
-_COMPILATIONS: Final = "SELECT session, kind, seconds, process FROM compilations"
+_COMPILATIONS: Final = "SELECT session, kind, seconds, process, structure FROM compilations"
 _QUANTITY_FAILURES: Final = """
 SELECT cell, quantity, substr(error, 1, 2000), count(*)
 FROM quantity_failures JOIN replicates ON id = replicate
@@ -29,8 +29,8 @@ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 
 def compilation_rows(store: Store) -> pd.DataFrame:
-    """Return one row per compilation of a run."""
-    names = ["session", "kind", "seconds", "process"]
+    """Return one row per compilation of a run; its structure is empty where it is not known."""
+    names = ["session", "kind", "seconds", "process", "structure"]
     return pd.DataFrame(store.rows(_COMPILATIONS), columns=names)
 
 

@@ -29,7 +29,7 @@ from recovery.record import (
 )
 
 APPLICATION_ID: Final = 0x7265636F  # "reco"
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 _TABLES: Final = """
 CREATE TABLE design (field TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -70,7 +70,7 @@ CREATE TABLE failures (
     stage TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL) STRICT;
 CREATE TABLE compilations (
     session INTEGER NOT NULL, kind TEXT NOT NULL, seconds REAL NOT NULL,
-    process INTEGER NOT NULL) STRICT;
+    process INTEGER NOT NULL, structure TEXT NOT NULL DEFAULT '') STRICT;
 """
 SECOND_TRIES: Final = """
 CREATE TABLE retried (
@@ -196,8 +196,8 @@ def insert(
         failed = [(inserted, q.quantity, q.error) for q in record.quantity_failures]
         connection.executemany("INSERT INTO quantity_failures VALUES (?, ?, ?)", failed)
     connection.executemany(
-        "INSERT INTO compilations VALUES (?, ?, ?, ?)",
-        [(session, c.kind, c.seconds, c.process) for c in record.compilations],
+        "INSERT INTO compilations VALUES (?, ?, ?, ?, ?)",
+        [(session, c.kind, c.seconds, c.process, c.structure) for c in record.compilations],
     )
 
 

@@ -15,7 +15,7 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.variable import TensorVariable
 
-from recovery.engine.graph import same_graph
+from recovery.engine.graph import same_graph, skeleton
 from recovery.errors import UserCodeError
 from recovery.inert import said
 from recovery.loading import user_traceback
@@ -46,6 +46,11 @@ class Lifted:
         self.inputs = self.shared + [
             v for v in ancestors(self.outputs) if isinstance(v.type, RandomType) and not v.owner
         ]
+
+    @property
+    def skeleton(self) -> str:
+        """What it has in common with distributions that differ in constants."""
+        return skeleton(self.outputs, self.inputs)
 
     def same_graph(self, other: "Lifted") -> bool:
         """Whether the two differ in nothing but the lifted values."""

@@ -91,6 +91,39 @@ def graph_digest(outputs: Variables, inputs: Variables = ()) -> str:
     return text_digest(lines)
 
 
+def skeleton(outputs: Variables, inputs: Variables = ()) -> str:
+    """Digest operations and how they hang together, and of constants and data only their kind.
+
+    Two models that differ in no more than a number or a size have the same skeleton, whether they
+    hold it as data, which compiles once, or as a constant, which compiles anew.
+    """
+    numbers: dict[Any, int] = {}
+
+    def named(variable: Any) -> str:
+        if isinstance(variable, Constant):
+            return f"constant {_kind(variable)}"
+        fresh = variable not in numbers and variable.owner is None
+        number = numbers.setdefault(variable, len(numbers))
+        return f"{number} {_kind(variable)}" if fresh else str(number)
+
+    lines = [named(variable) for variable in inputs]
+    for node in io_toposort(list(inputs), list(outputs)):
+        inner = getattr(node.op, "fgraph", None)
+        body = skeleton(inner.outputs, inner.inputs) if inner is not None else ""
+        name = "" if inner is not None else without_addresses(str(node.op))
+        taken = [named(variable) for variable in node.inputs]
+        made = [named(variable) for variable in node.outputs]
+        lines.append(f"{type(node.op).__name__} {name} {body} {taken} {made}")
+    lines.append(str([named(variable) for variable in outputs]))
+    return text_digest(lines)
+
+
+def _kind(variable: Any) -> str:
+    """Return type and number of dims, without the lengths that a type may hold."""
+    kind = variable.type
+    return f"{type(kind).__name__} {getattr(kind, 'dtype', '')} {getattr(kind, 'ndim', '')}"
+
+
 def _leaf(variable: Any) -> str:
     if isinstance(variable, Constant):
         data = getattr(variable, "data", None)

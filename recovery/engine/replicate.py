@@ -17,7 +17,7 @@ from recovery.engine.estimate import Joint, estimate, failures_of, pooled
 from recovery.engine.prediction import Prediction
 from recovery.engine.samplers import Fit
 from recovery.engine.structure import Simulated
-from recovery.engine.workshop import Prepared, Workshop
+from recovery.engine.workshop import Prepared, Workshop, density_structure
 from recovery.inert import encodable, said
 from recovery.record import (
     ERROR_LENGTH,
@@ -133,7 +133,8 @@ def run_replicate(
         )
     compilations = workshop.collect_compilations()
     if fit.compile_s:
-        compilations += (Compilation("density", fit.compile_s, os.getpid()),)
+        structure = density_structure(prepared, sampler)
+        compilations += (Compilation("density", fit.compile_s, os.getpid(), structure),)
     return Record.of(
         replicate,
         Status.OK,

@@ -5,6 +5,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.type import RandomType
 
-from recovery.engine.graph import same_graph
+from recovery.engine.graph import same_graph, skeleton, text_digest
 from recovery.engine.problem import Arrays, CheckedProblem
 from recovery.errors import ProblemError
 
 Array = NDArray[Any]
+_NAMED = 5  # of the names in a signature: those without a type, which may hold lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,13 @@ class Structure:
             if a.name != b.name or a.type != b.type:
                 return False
         return same_graph(mine.outputs, other.outputs, mine.inputs, other.inputs)
+
+    @cached_property
+    def skeleton(self) -> str:
+        """What it has in common with structures that differ in constants: numbers and sizes."""
+        signature = self._signature
+        names = str(signature.names[:_NAMED])
+        return text_digest([names, skeleton(signature.outputs, signature.inputs)])
 
     def draw_truth(
         self, problem: CheckedProblem, given: Arrays, data: Arrays, seed: int

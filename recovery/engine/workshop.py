@@ -164,20 +164,21 @@ class Workshop:
         new_data = Covariates(problem.predict)
         return Prepared(
             problem,
-            self._structure(problem),
+            self._structure(problem, "model"),
             source,
-            self._structure(source),
+            self._structure(source, "generator"),
             covariates,
-            self._drawer(covariates),
+            self._drawer(covariates, "covariates"),
             new_data,
-            self._drawer(new_data),
+            self._drawer(new_data, "new data"),
         )
 
-    def _structure(self, problem: CheckedProblem) -> Structure:
+    def _structure(self, problem: CheckedProblem, role: str) -> Structure:
         structure = next((s for s in self._structures if s.matches(problem)), None)
         if structure is None:
-            with self._counted("simulator"):
-                structure = Structure(problem)
+            counted = self._counted("simulator")
+            structure = Structure(problem)
+            counted.end(f"{role} {structure.skeleton}")
             self._structures.append(structure)
         return structure
 
@@ -201,23 +202,25 @@ class Workshop:
                 user_traceback(error, self.scenario.file),
             ) from error
 
-    def _drawer(self, covariates: Covariates) -> CovariateDrawer | None:
+    def _drawer(self, covariates: Covariates, role: str) -> CovariateDrawer | None:
         lifted = covariates.lifted
         if lifted is None:
             return None
         for drawer in self._drawers:
             if drawer.lifted.same_graph(lifted):
                 return drawer
-        with self._counted("covariates"):
-            self._drawers.append(CovariateDrawer(lifted))
+        counted = self._counted("covariates")
+        self._drawers.append(CovariateDrawer(lifted))
+        counted.end(f"{role} {lifted.skeleton}")
         return self._drawers[-1]
 
     def predictor(self, structure: Structure) -> Predictor:
         """Return the compiled predictive functions of a structure."""
         with self._lock, structure.lock:
             if id(structure) not in self._predictors:
-                with self._counted("predictor"):
-                    self._predictors[id(structure)] = Predictor(structure)
+                counted = self._counted("predictor")
+                self._predictors[id(structure)] = Predictor(structure)
+                counted.end(structure.skeleton)
             return self._predictors[id(structure)]
 
     def quantities(self, prepared: Prepared) -> Quantities:
@@ -225,8 +228,9 @@ class Workshop:
         structure = prepared.structure
         with self._lock, structure.lock:
             if id(structure) not in self._log_densities:
-                with self._counted("quantities"):
-                    self._log_densities[id(structure)] = LogDensities(structure)
+                counted = self._counted("quantities")
+                self._log_densities[id(structure)] = LogDensities(structure)
+                counted.end(structure.skeleton)
             return Quantities(prepared.problem, self._log_densities[id(structure)])
 
     def density(self, prepared: Prepared, sampler: Sampler, simulated: Simulated) -> Density:
@@ -249,7 +253,7 @@ class Workshop:
                     self._failed[key] = error
                     raise
                 if sampler.counts_compilation and not getattr(density, "compiles_in_fits", False):
-                    counted.end()
+                    counted.end(density_structure(prepared, sampler))
                 self._densities[key] = density
             return self._densities[key]
 
@@ -361,6 +365,11 @@ def _positive(value: object) -> bool:
     return isinstance(value, int | float) and value > 0
 
 
+def density_structure(prepared: Prepared, sampler: Sampler) -> str:
+    """Return what a compilation of a density is of: each sampler compiles its own."""
+    return f"{sampler.name} {prepared.structure.skeleton}"
+
+
 class _Counted:
     """Times one compilation, and hands it on once it has ended well."""
 
@@ -369,15 +378,7 @@ class _Counted:
         self._hand_on = hand_on
         self._started = time.perf_counter()
 
-    def end(self) -> None:
+    def end(self, structure: str) -> None:
         """Hand it on."""
         seconds = time.perf_counter() - self._started
-        self._hand_on(Compilation(self._kind, seconds, os.getpid()))
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, failed: object, *_: object) -> None:
-        """End, if it has not failed."""
-        if failed is None:
-            self.end()
+        self._hand_on(Compilation(self._kind, seconds, os.getpid(), structure))

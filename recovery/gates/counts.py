@@ -9,15 +9,24 @@ from recovery.inert import plain
 
 
 def compilations_at_most(evidence: Evidence, limit: float) -> Judged:
-    """Judge how often a process compiled a simulator or a density in a session."""
+    """Judge how often a process compiled the same in a session: a simulator, a density.
+
+    Counted are compilations of one kind for one structure of the model, or of its generator, which
+    may be another; structures that differ in no more than constants count as one, since a number
+    or a size that is data need not be compiled anew. A store of an earlier format does not tell
+    structures apart, and all of a kind count together.
+    """
     frame = evidence.results.compilations
     rows = []
     for kind, group in frame.groupby("kind", sort=True):
-        most = int(group.groupby(["session", "process"]).size().max())
+        most = int(group.groupby(["session", "process", "structure"]).size().max())
         rows.append(Row(plain(kind), _exact(most, most <= limit), len(group)))
+    unknown = {plain(kind) for kind in frame.loc[frame["structure"] == "", "kind"]}
 
     def said(row: Row) -> str:
-        return f"{row.where} was compiled {_times(row.decision.estimate)} in a process and session"
+        of_one = "" if row.where in unknown else " for one structure"
+        count = _times(row.decision.estimate)
+        return f"{row.where} was compiled {count}{of_one} in a process and session"
 
     return Judged(rows, said, f"at most {_times(limit)}",
                   missing="" if rows else "no compilation was recorded")  # fmt: skip

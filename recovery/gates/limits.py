@@ -110,7 +110,8 @@ GATES: Final[Mapping[str, GateInfo]] = MappingProxyType(
             ),
             GateInfo(
                 "compilations_at_most", "count",
-                "no process compiles a simulator or a density more often than this in a session",
+                "no process compiles a simulator or a density of one structure more often than "
+                "this in a session",
                 "a whole number from 1", _whole(1), 1,
             ),
             GateInfo(

@@ -80,7 +80,7 @@ def _compilations(view: View) -> dict[str, Any]:
         for kind, group in frame.groupby("kind", sort=True)
     }
     groups: dict[tuple[int, int, str], list[float]] = {}
-    for session, kind, seconds, process in frame.itertuples(index=False):
+    for session, kind, seconds, process, _ in frame.itertuples(index=False):
         groups.setdefault((int(session), int(process), str(kind)), []).append(float(seconds))
     by_process = [
         {"session": s, "process": p, "kind": k, "count": len(found), "seconds": math.fsum(found)}
