@@ -76,7 +76,7 @@ def _moved(found: Any, i: int) -> str:
 
 
 def _nominal(found: Any) -> float | None:
-    from recovery.history import COSTS
+    from recovery.comparison.changes import COSTS
     from recovery.measures import measure_info
 
     if found.measure in COSTS:
