@@ -15,7 +15,8 @@ def add_history(commands: Any) -> None:
         "history",
         help="one measure over many runs of a scenario",
         description="Show how one measure, or one cost, stood in many runs of a scenario, the "
-        "oldest first, and its change from run to run, paired where runs share seeds.",
+        "oldest first, and its change from run to run, paired where runs share seeds. Times are "
+        "compared between the two sides of one job of recovery ci only.",
         allow_abbrev=False,
     )
     command.add_argument("folders", metavar="DIR", nargs="+", help="output folders of runs")
