@@ -75,13 +75,15 @@ def changes_of(
         Levels of intervals, by measure.
     """
     changes: list[dict[Key, Change]] = []
+    jobs = [_jobs(side) for side in sides]
     for i in range(len(sides)):
         mine: dict[Key, Change] = {}
         for j in reversed(range(i)):
             open_keys = {
                 key for key in found[i].keys() & found[j].keys() if key not in mine or mine[key].why
             }
-            if not open_keys:
+            # Once it is known why times do not compare, only a run of the same job can help.
+            if not open_keys or (open_keys <= mine.keys() and not jobs[i] & jobs[j]):
                 continue
             matching = Matching(sides[j], sides[i], list(axes), {})
             for key, change in _between(matching, axes, measure, levels):
@@ -89,6 +91,12 @@ def changes_of(
                     mine[key] = change
         changes.append(mine)
     return changes
+
+
+def _jobs(side: Side) -> set[str]:
+    """Return the interleaved jobs that a run was a side of."""
+    told = (side.interleaved(place) for place in range(len(side.results.sessions)))
+    return {str(one["job"]) for one in told if one is not None}
 
 
 def mean_of(measure: str, values: Floats) -> Stand:
