@@ -19,6 +19,9 @@ TruthMode = Literal["fixed", "prior"]
 SAMPLER_AXES = ("sampler", "draws", "tune", "chains", "target_accept", "ess")
 REPLICATES = 100
 """Replicates of a cell, unless given."""
+_TUNE = 1000
+_TUNE_FOR_ESS = 400
+"""Warm-up draws per chain where fits end by their ESS: nutpie's own default."""
 
 
 class Purpose(IntEnum):
@@ -78,6 +81,23 @@ class Settings:
         """Return the settings of a second try: twice the warm-up, a quarter of the rejections."""
         target = 1 - (1 - self.target_accept) / 4
         return dataclasses.replace(self, tune=2 * self.tune, target_accept=round(target, 6))
+
+
+def tune_of(given: int | None, ess: int, levels: Iterable[str]) -> int:
+    """Return the warm-up draws: where a fit ends by its ESS, a long warm-up would be its cost.
+
+    Parameters
+    ----------
+    given : int, optional
+        What was asked for, if anything.
+    ess : int
+        See `Settings`.
+    levels : iterable of str
+        Names of what is swept.
+    """
+    if given is not None:
+        return given
+    return _TUNE_FOR_ESS if ess or "ess" in levels else _TUNE
 
 
 def canonical(value: object) -> str:

@@ -1,49 +1,33 @@
 """One measure, or one cost, over many runs of a scenario: how it stood, and what changed it."""
 
-import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
+from recovery.comparison.changes import COSTS, Change, Key, Stand, changes_of, mean_of
 from recovery.comparison.costs import TIMES
-from recovery.comparison.matching import (
-    CellKey,
-    Matched,
-    Matching,
-    cell_key,
-    common_axes,
-    levels_by,
-)
-from recovery.comparison.measured import check_measures, constant, found_in, given
+from recovery.comparison.matching import CellKey, cell_key, common_axes, levels_by
+from recovery.comparison.measured import check_measures, constant, given
 from recovery.comparison.origins import origins, started
 from recovery.comparison.side import Side
 from recovery.errors import NothingMeasured, UsageError
 from recovery.inert import plain
 from recovery.measures import Measured, joint_coverage, performance
-from recovery.measures.terms import NOTHING, mean_se, share_se
-from recovery.record import FITTED, Floats, built_in
+from recovery.measures.terms import NOTHING
+from recovery.record import FITTED, built_in
 from recovery.results import Results
 from recovery.scenario import LOG_POSTERIOR
 
-COSTS: Final = (*TIMES, "gradient_evaluations", "ess_bulk_per_gradient", "divergences", "flagged")
-"""What of the fits themselves has a history: means per complete fit, and the share flagged."""
 ORIGIN: Final = ("folder", "started", "commit", "dirty", "changed")
 COLUMNS: Final = ("parameter", "measure", "run", *ORIGIN,
                   "estimate", "mcse", "n", "change", "change_mcse", "change_n", "data",
                   "note")  # fmt: skip
-_Key: TypeAlias = tuple[CellKey, str]
-
-
-class _Change(NamedTuple):
-    change: float = math.nan
-    mcse: float = math.nan
-    n: int = 0
-    data: str = ""
+_REASONS: Final = 3  # that are told of all rows
 
 
 @dataclass(frozen=True)
@@ -59,10 +43,12 @@ class History:
         A row per cell, parameter and run, the oldest run first. Columns: axes, ``truth``,
         ``parameter`` (empty for costs), ``measure``, ``run`` (its number, from 0), ``folder``,
         ``started`` (of the first session), ``commit`` (short), ``dirty`` (whether files had
-        changed), ``changed`` (versions and code that are others than in the run before),
-        ``estimate``, ``mcse``, ``n``, then ``change`` from the latest earlier run that has it,
-        its ``change_mcse``, paired where the runs share seeds, ``change_n`` and ``data`` (what
-        the pairs share), and ``note``.
+        changed), ``changed`` (sampler settings, seeds, versions and code that are others than in
+        the run before), ``estimate``, ``mcse``, ``n``, then ``change`` from the latest earlier run
+        that has it, its ``change_mcse``, paired where the runs share seeds, ``change_n`` and
+        ``data`` (what the pairs share), and ``note``. Times change from the latest earlier run of
+        the same interleaved job, ``change_n`` counting its rounds; without one there is no change,
+        and ``note`` says why.
     runs : DataFrame
         A row per run: ``folder``, ``started``, ``commit``, ``dirty``, ``changed``, ``machine``.
     notes : tuple of str
@@ -115,10 +101,7 @@ def history(
             f"{measure} has no history; go on with the runs first"
         )
     keys = _wanted(keys, parameters, measure)
-    machines = [one["machine"] for one in told] if measure in TIMES else [""] * len(sides)
-    changes = [
-        _changes(sides, i, found, axes, measure, levels, machines) for i in range(len(sides))
-    ]
+    changes = changes_of(sides, found, axes, measure, levels)
     places = {key: _levels_of(sides, axes, key[0]) for key in keys}
     rows = [
         {
@@ -126,8 +109,8 @@ def history(
             "truth": key[0][0], "parameter": key[1], "measure": measure, "run": i,
             **{name: told[i][name] for name in ORIGIN},
             **found[i][key]._asdict(),
-            **_named(changes[i].get(key, _Change())),
-            "note": _note(told, i),
+            **_named(changes[i].get(key, Change())),
+            "note": "; ".join(filter(None, [_moved(told, i), _apart(changes[i].get(key))])),
         }
         for key in keys
         for i in range(len(sides))
@@ -138,10 +121,7 @@ def history(
     frame.columns = pd.Index([*axes, *columns[len(axes) :]])
     notes = [f"axis {plain(axis)} is left aside: {why}" for axis, why in ignored.items()]
     if measure in TIMES:
-        notes.append(
-            "runs were not made by turns: the errors of changes in time leave out what else the "
-            "machine did"
-        )
+        notes += _of_times([change for of_run in changes for change in of_run.values()])
     scenario = str(sides[0].results.identity.get("scenario"))
     return History(scenario, measure, tuple(axes), frame, pd.DataFrame(told), tuple(notes))
 
@@ -173,13 +153,27 @@ def _sides(runs: Sequence[Results | str | os.PathLike[str]]) -> list[Side]:
     return [Side(r) for r in sorted(read.values(), key=lambda r: (started(r), str(r.folder)))]
 
 
-def _note(told: Sequence[Mapping[str, Any]], i: int) -> str:
+def _moved(told: Sequence[Mapping[str, Any]], i: int) -> str:
+    """Say that a run was made on another machine than the one before."""
     if i == 0 or told[i]["machine"] == told[i - 1]["machine"]:
         return ""
     return f"machine changed: {told[i]['machine']}"
 
 
-def _wanted(keys: list[_Key], parameters: Sequence[str] | None, measure: str) -> list[_Key]:
+def _apart(change: Change | None) -> str:
+    return f"no change is given: {change.why}" if change is not None and change.why else ""
+
+
+def _of_times(changes: Sequence[Change]) -> Iterator[str]:
+    """Say how times were compared, and how often not."""
+    if any(change.n for change in changes):
+        yield "changes in time are means over the rounds of one job, and their n counts rounds"
+    reasons = Counter(change.why for change in changes if change.why)
+    for why, rows in reasons.most_common(_REASONS):
+        yield f"{rows} {'row has' if rows == 1 else 'rows have'} no change: {why}"
+
+
+def _wanted(keys: list[Key], parameters: Sequence[str] | None, measure: str) -> list[Key]:
     if parameters is None:
         return keys
     if measure in COSTS:
@@ -201,21 +195,15 @@ def _levels_of(sides: Sequence[Side], axes: Sequence[str], key: CellKey) -> dict
     raise KeyError(key)
 
 
-class _Stand(NamedTuple):
-    estimate: float
-    mcse: float
-    n: int
-
-
 def _stand(
     side: Side, axes: Sequence[str], measure: str, prob: float | None
-) -> Iterator[tuple[_Key, _Stand]]:
+) -> Iterator[tuple[Key, Stand]]:
     """Go through the estimates of one run, by cell and parameter."""
     if measure in COSTS:
         for position in range(len(side.modes)):
             values = side.fits(measure)[side.complete(position)]
             if len(values):
-                yield (cell_key(side, position, axes), ""), _mean(measure, values)
+                yield (cell_key(side, position, axes), ""), mean_of(measure, values)
         return
     probs = [] if prob is None else [prob]
     joint = measure.startswith("joint_coverage")
@@ -231,84 +219,10 @@ def _stand(
         elif not joint and not constant(arrays):
             found = performance(**arrays).get(measure, NOTHING)
         if found.n:
-            yield (cell_key(side, position, axes), parameter), _Stand(*found[:3])
+            yield (cell_key(side, position, axes), parameter), Stand(*found[:3])
 
 
-def _mean(measure: str, values: Floats) -> _Stand:
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return _Stand(math.nan, math.nan, 0)
-    estimate, mcse = mean_se(values)
-    if measure == "flagged":
-        mcse = share_se(int(values.sum()), len(values))
-    return _Stand(estimate, mcse, len(values))
-
-
-def _changes(
-    sides: Sequence[Side],
-    i: int,
-    found: Sequence[Mapping[_Key, _Stand]],
-    axes: Sequence[str],
-    measure: str,
-    levels: Mapping[str, float | None],
-    machines: Sequence[str],
-) -> dict[_Key, _Change]:
-    """Return the changes of one run from the latest earlier one that has each row."""
-    changes: dict[_Key, _Change] = {}
-    for j in reversed(range(i)):
-        open_keys = found[i].keys() & found[j].keys() - changes.keys()
-        if not open_keys:
-            continue
-        matching = Matching(sides[j], sides[i], list(axes), {})
-        for key, change in _between(matching, axes, measure, levels):
-            if key in open_keys:
-                alike = machines[j] == machines[i]
-                changes[key] = change if alike else _Change(data="another machine")
-    return changes
-
-
-def _between(
-    matching: Matching, axes: Sequence[str], measure: str, levels: Mapping[str, float | None]
-) -> Iterator[tuple[_Key, _Change]]:
-    head = matching.head
-    if measure in COSTS:
-        for cell in matching.cells:
-            yield (cell_key(head, cell.head, axes), ""), _cost_change(matching, cell, measure)
-        return
-    probs = [prob for prob in levels.values() if prob is not None]
-    for cell, parameter, data, measures in found_in(matching, probs):
-        one = measures.get(measure)
-        if one is not None:
-            n = min(one.base.n, one.head.n)
-            change = _Change(one.difference, one.mcse, n, data)
-            yield (cell_key(head, cell.head, axes), parameter), change
-
-
-def _cost_change(matching: Matching, cell: Matched, measure: str) -> _Change:
-    pairs = matching.pairs(cell)
-    base, head = matching.base.fits(measure), matching.head.fits(measure)
-    if len(pairs):
-        apart = head[pairs.head] - base[pairs.base]
-        apart = apart[np.isfinite(apart)]
-        if not len(apart):
-            return _Change()
-        change, mcse = mean_se(apart)
-        if measure == "flagged" and not apart.any():
-            mcse = share_se(0, len(apart))  # none of so few pairs differ: not known to be none
-        return _Change(change, mcse, len(apart), pairs.data)
-    sides = [
-        _mean(measure, values[side.complete(position)])
-        for side, values, position in (
-            (matching.base, base, cell.base),
-            (matching.head, head, cell.head),
-        )
-    ]
-    mcse = math.hypot(sides[0].mcse, sides[1].mcse)
-    n = min(sides[0].n, sides[1].n)
-    return _Change(sides[1].estimate - sides[0].estimate, mcse, n, pairs.data)
-
-
-def _named(change: _Change) -> dict[str, Any]:
+def _named(change: Change) -> dict[str, Any]:
     return {
         "change": change.change,
         "change_mcse": change.mcse,

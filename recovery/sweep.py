@@ -13,7 +13,7 @@ from typing import Any, Literal
 from recovery.conflict import refuse_another_run, refuse_changed_quantities
 from recovery.database import writable_folder
 from recovery.decided import MARGIN, Decided
-from recovery.design import REPLICATES, Cell, Design, Settings, TruthMode
+from recovery.design import REPLICATES, Cell, Design, Settings, TruthMode, tune_of
 from recovery.engine.describe import describe, describe_quantities
 from recovery.engine.portrait import portrait
 from recovery.engine.priors import Prior, summarise_priors
@@ -40,10 +40,6 @@ TRUTH: Mapping[str, tuple[TruthMode, ...]] = {
     "prior": ("prior",),
     "both": ("fixed", "prior"),
 }
-
-_TUNE = 1000
-_TUNE_FOR_ESS = 400
-"""Warm-up draws per chain where fits end by their ESS: nutpie's own default."""
 
 
 class Sweep:
@@ -132,7 +128,7 @@ class Sweep:
             replicates,
             seed,
             None if seeds is None else tuple(seeds),
-            Settings(name, draws, _tune(tune, ess, levels or {}), chains, target_accept, ess),
+            Settings(name, draws, tune_of(tune, ess, levels or {}), chains, target_accept, ess),
         )
         self._samplers = {} if isinstance(sampler, str) else {name: sampler}
         self._rule = _rule(precision, stop_when, margin, replicates, max_replicates)
@@ -401,10 +397,3 @@ def _executor(
 
         check_address(scheduler)
     return "dask"
-
-
-def _tune(given: int | None, ess: int, levels: Mapping[str, Any]) -> int:
-    """Return the warm-up draws: where a fit ends by its ESS, a long warm-up would be its cost."""
-    if given is not None:
-        return given
-    return _TUNE_FOR_ESS if ess or "ess" in levels else _TUNE

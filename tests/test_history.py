@@ -105,12 +105,76 @@ def test_costs_have_a_history_of_whole_fits(three: list[Results], cost: str) -> 
     assert len(found.rows) == 2 * 3
     last = found.rows[found.rows["run"] == 2]
     timed = cost in ("wall_s", "ess_bulk_per_s")
-    # Times of two machines are never subtracted.
     assert last["change"].isna().all() == timed
-    assert last["data"].eq("another machine" if timed else "same data").all()
+    assert last["data"].eq("" if timed else "same data").all()
     assert bool(found.notes) == timed
     mean = three[0].fits.groupby("position")[cost].mean()
     np.testing.assert_allclose(last["estimate"], mean.astype(float))
+
+
+@pytest.mark.parametrize("cost", ["wall_s", "ess_bulk_per_s"])
+def test_times_of_runs_that_were_not_by_turns_are_not_subtracted(
+    three: list[Results], cost: str
+) -> None:
+    found = history(three, measure=cost)
+    rows = found.rows
+    assert rows[["change", "change_mcse"]].isna().all(axis=None)
+    assert rows["change_n"].eq(0).all()
+    notes = {run: set(rows["note"][rows["run"] == run]) for run in range(3)}
+    assert notes[0] == {""}
+    (second,), (third,) = notes[1], notes[2]
+    assert second.startswith("no change is given: not run by turns in one job")
+    assert third.startswith("machine changed: Another, Linux, 64 cores; no change is given: made "
+                            "on another machine: Another")  # fmt: skip
+    assert [note.partition(":")[0] for note in found.notes] == ["2 rows have no change"] * 2
+
+
+def test_times_of_one_job_change_with_the_error_of_its_rounds(run: Run, tmp_path: Path) -> None:
+    """The job is found though another run lies between its sides."""
+    for replicates in (4, 8, 12):
+        for side in ("base", "head"):
+            levels: dict[str, Any] = {"trials": [5, 10]}
+            Sweep(line, levels, draws=100, replicates=replicates, sampler=ExactSampler()).run(
+                tmp_path / side, workers=1, progress=False, report=False
+            )
+    for month, side in ((1, "base"), (3, "head")):
+        job: dict[str, Any] = {"job": "a" * 32, "side": side, "rounds": 2}
+        with closing(sqlite3.connect(tmp_path / side / "results.sqlite")) as connection, connection:
+            found = connection.execute("SELECT id, provenance FROM sessions ORDER BY id").fetchall()
+            for place, (number, text) in enumerate(found):
+                told = {
+                    "started": f"2026-{month:02}-01",
+                    "interleaved": {**job, "round": place - 1},
+                }
+                connection.execute("UPDATE sessions SET provenance = ? WHERE id = ?",
+                                   (json.dumps(json.loads(text) | told), number))  # fmt: skip
+    between = run("between", 2)
+    sides = [Results(tmp_path / side) for side in ("base", "head")]
+    found = history([*sides, between], measure="wall_s")
+    rows = found.rows[found.rows["trials"] == 5].set_index("run")
+    walls = [results.fits.query("position == 0")["wall_s"].to_numpy() for results in sides]
+    means = (walls[1] - walls[0])[4:].reshape(2, 4).mean(axis=1)  # without the warm-up
+    last = rows.loc[2]
+    np.testing.assert_allclose(last["change"], means.mean())
+    np.testing.assert_allclose(last["change_mcse"], means.std(ddof=1) / np.sqrt(2))
+    assert (last["change_n"], last["data"], last["note"]) == (2, "same data", "")
+    assert np.isnan(rows.loc[1]["change"])
+    assert found.notes[0].startswith("changes in time are means over the rounds of one job")
+
+
+def test_settings_and_seeds_that_changed_are_told(run: Run) -> None:
+    runs = [
+        run("a", 1, draws=50, seed=1), run("b", 2, draws=100, seed=1, tune=7),
+        run("c", 3, levels={"draws": [20, 40]}, seeds=[1, 2, 3, 7], tune=7),
+    ]  # fmt: skip
+    changed = history(runs).runs["changed"].tolist()
+    assert changed == [
+        "", "draws 50 → 100; tune 1000 → 7", "draws 100 → 20 and 40; seed 1 → 1-3, 7"
+    ]  # fmt: skip
+    many = [run("d", 4, seeds=range(1, 99, 2)), run("e", 5, seeds=range(1, 101, 2))]
+    (told,) = history(many).runs["changed"].tolist()[1:]
+    assert told.startswith("seed 1, 3, 5, 7, 9, ")
+    assert len(told) < 100
 
 
 def test_a_share_of_flagged_fits_is_not_known_to_be_unchanged(three: list[Results]) -> None:

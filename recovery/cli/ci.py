@@ -16,8 +16,11 @@ def add_ci(commands: Any) -> None:
         usage="recovery ci [--policy FILE] [--base REF] [options]",
         description="Run every scenario of a policy for what is checked out now, and judge it by "
         "the policy's gates. With a base, both run the same replicates on this machine, round by "
-        "round, one after the other, so that times can be compared; the policy is that of what is "
-        "checked out now. A job that was interrupted goes on; any other begins with fresh stores.",
+        "round, one after the other, so that times can be compared. Gates, scenarios, levels, "
+        "replicates, truth modes and seeds are those of the policy that is checked out now, for "
+        "both; draws, tune, chains, target_accept, ess and sampler of the base are those of its "
+        "own policy, where it has one. A job that was interrupted goes on; any other begins with "
+        "fresh stores.",
         epilog="exit codes: 0 all gates pass; 1 one fails, or a side died; 2 wrong usage or input; "
         "3 inconclusive or nothing measured; 130 interrupted (the same command goes on)",
         allow_abbrev=False,

@@ -15,7 +15,8 @@ def add_history(commands: Any) -> None:
         "history",
         help="one measure over many runs of a scenario",
         description="Show how one measure, or one cost, stood in many runs of a scenario, the "
-        "oldest first, and its change from run to run, paired where runs share seeds.",
+        "oldest first, and its change from run to run, paired where runs share seeds. Times are "
+        "compared between the two sides of one job of recovery ci only.",
         allow_abbrev=False,
     )
     command.add_argument("folders", metavar="DIR", nargs="+", help="output folders of runs")
@@ -76,7 +77,7 @@ def _moved(found: Any, i: int) -> str:
 
 
 def _nominal(found: Any) -> float | None:
-    from recovery.history import COSTS
+    from recovery.comparison.changes import COSTS
     from recovery.measures import measure_info
 
     if found.measure in COSTS:

@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
+from recovery.design import SAMPLER_AXES
 from recovery.inert import plain
 from recovery.results import Results
 
 _COMMIT: Final = 10  # digits of a commit that are shown
 _DIRTY: Final = "-dirty"
+_LONGEST: Final = 40  # characters of what something was, as of many seeds
 
 
 def origins(runs: Sequence[Results]) -> list[dict[str, Any]]:
@@ -22,19 +26,19 @@ def origins(runs: Sequence[Results]) -> list[dict[str, Any]]:
     -------
     list of dict
         ``folder``, ``started``, ``commit`` (short; several sessions may have several), ``dirty``
-        (whether files had changed), ``changed`` (versions of Python, packages and the scenario's
-        file) and ``machine``.
+        (whether files had changed), ``changed`` (sampler settings, seeds, and versions of Python,
+        packages and the scenario's file) and ``machine``.
     """
     told: list[dict[str, Any]] = []
     before: dict[str, str] = {}
     for results in runs:
         sessions = results.sessions
         commits = list(dict.fromkeys(str(s.get("git_commit") or "") for s in sessions))
-        versions = _versions(sessions)
+        now = {**_settings(results), **_versions(sessions)}
         changed = [
-            f"{name} {before.get(name, 'none')} → {versions.get(name, 'none')}"
-            for name in dict.fromkeys([*before, *versions])
-            if told and before.get(name) != versions.get(name)
+            f"{name} {_cut(before.get(name, 'none'))} → {_cut(now.get(name, 'none'))}"
+            for name in dict.fromkeys([*now, *before])
+            if told and before.get(name) != now.get(name)
         ]
         told.append(
             {
@@ -46,7 +50,7 @@ def origins(runs: Sequence[Results]) -> list[dict[str, Any]]:
                 "machine": " and ".join(dict.fromkeys(map(machine, sessions))),
             }
         )
-        before = versions
+        before = now
     return told
 
 
@@ -60,6 +64,28 @@ def machine(session: Mapping[str, Any]) -> str:
     known = session.get("machine") or {}
     named = [plain(known[k]) for k in ("processor", "system") if known.get(k)]
     return ", ".join([*named, f"{plain(known.get('cores', '?'))} cores"])
+
+
+def _settings(results: Results) -> dict[str, str]:
+    """Return sampler settings, over all cells, and root seeds, by name."""
+    found = {}
+    for name in SAMPLER_AXES:
+        values = [one[name] for one in results.settings if one.get(name) is not None]
+        found[name] = " and ".join(plain(value) for value in dict.fromkeys(values))
+    seeds = np.unique(results.columns.seed).tolist()
+    found["seed"] = _ranges(seeds) or plain(results.identity.get("seed", ""))
+    return {name: text for name, text in found.items() if text}
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write whole numbers, which ascend, with their gaps: 1-3, 7."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)
 
 
 def _versions(sessions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -76,6 +102,10 @@ def _versions(sessions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             if version:
                 found.setdefault(plain(name), {})[plain(version)] = None
     return {name: " and ".join(versions) for name, versions in found.items()}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _short(commit: str) -> str:

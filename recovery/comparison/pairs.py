@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from recovery.blocks import Flags
+from recovery.blocks import Flags, Integers
 from recovery.comparison.matching import Matched, Matching, Pairs
 from recovery.comparison.origins import machine
 from recovery.comparison.side import Side, where
@@ -166,24 +166,48 @@ def times(matching: Matching, cell: Matched) -> CellTimes:
     """Compare the times of one cell, see `time_rounds`."""
     pairs = matching.pairs(cell)
     nothing = np.empty(0)
+    rounds, reason = rounds_of(matching, pairs)
+    if reason:
+        return CellTimes(cell, nothing, nothing, 0, reason)
+    wall, speed = (_logs(matching, pairs, name) for name in ("wall_s", "ess_bulk_per_s"))
+    known = (rounds >= 0) & np.isfinite(wall)
+    means = [
+        by_rounds(logs, rounds, known & ~np.isnan(logs) & (logs < np.inf)) for logs in (wall, speed)
+    ]
+    return CellTimes(cell, means[0], means[1], int(np.count_nonzero(known)), "")
+
+
+def rounds_of(matching: Matching, pairs: Pairs) -> tuple[Integers, str]:
+    """Return the round in which both sides ran each pair, -1 where there is none.
+
+    The text says why times of no pair compare; it is empty if those of some do.
+    """
     if not len(pairs):
-        return CellTimes(cell, nothing, nothing, 0, "no replicate is complete in both runs")
+        return np.empty(0, dtype=np.int64), "no replicate is complete in both runs"
     base, head = matching.base, matching.head
     mine, theirs = base.sessions[pairs.base].tolist(), head.sessions[pairs.head].tolist()
     rounds = np.array([_round(base, a, head, b) for a, b in zip(mine, theirs, strict=True)])
-    if (rounds < 0).all():
-        reasons = [_apart(base, a, head, b) for a, b in sorted(set(zip(mine, theirs, strict=True)))]
-        return CellTimes(cell, nothing, nothing, 0, reasons[0])
-    wall, speed = (_logs(matching, pairs, name) for name in ("wall_s", "ess_bulk_per_s"))
-    known = (rounds >= 0) & np.isfinite(wall)
-    means = []
-    for logs in (wall, speed):
-        there = known & ~np.isnan(logs) & (logs < np.inf)
-        numbers, at = np.unique(rounds[there], return_inverse=True)
-        means.append(
-            np.bincount(at, logs[there], len(numbers)) / np.bincount(at, None, len(numbers))
-        )
-    return CellTimes(cell, means[0], means[1], int(np.count_nonzero(known)), "")
+    if (rounds >= 0).any():
+        return rounds, ""
+    reasons = [_apart(base, a, head, b) for a, b in sorted(set(zip(mine, theirs, strict=True)))]
+    return rounds, reasons[0] or "nothing but the warm-up was run by turns"
+
+
+def by_rounds(values: Floats, rounds: Integers, there: Flags) -> Floats:
+    """Return the mean of each round, shape (n_rounds,), of pairs that have a round.
+
+    Parameters
+    ----------
+    values : array, shape (n_pairs,)
+    rounds : array of int, shape (n_pairs,)
+        See `rounds_of`.
+    there : array of bool, shape (n_pairs,)
+        Which values count.
+    """
+    there = there & (rounds >= 0)
+    numbers, at = np.unique(rounds[there], return_inverse=True)
+    sums = np.bincount(at, values[there], len(numbers))
+    return np.asarray(sums / np.bincount(at, None, len(numbers)))
 
 
 def _logs(matching: Matching, pairs: Pairs, column: str) -> Floats:

@@ -20,6 +20,7 @@ from recovery.interleaved.memory import Memory, made_from
 from recovery.interleaved.partner import Partner, There, Unable
 from recovery.interleaved.repository import Repository
 from recovery.interleaved.rounds import ROUNDS, WARM_UP, Step, steps_of, turns
+from recovery.interleaved.settings import OfBase, options_of_base
 from recovery.policy import Planned, Policy
 from recovery.progress import note
 from recovery.report import write_report
@@ -29,6 +30,8 @@ BASE: Final = "base"
 HEAD: Final = "head"
 _NOT_YET: Final = ("ScenarioError", "LevelError", "ProblemError")
 """What tells that a state of the code has no such scenario, axis or truth mode."""
+_IMPOSSIBLE: Final = "SettingsError"
+"""What tells that base's own policy asks for settings that there are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,15 @@ class Ran:
         Missing where no base was asked for, or base has no such scenario.
     why : str
         Why there is no base though one was asked for.
+    notes : tuple of str
+        What a reader must know of the base, a sentence each.
     """
 
     planned: Planned
     head: Path
     base: Path | None = None
     why: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +138,13 @@ def interleave(policy: Policy, asked: Asked) -> list[Ran]:
     writable_folder(out)
     with _terminable(), ExitStack() as opened:
         sides = _sides(policy, asked, out, opened)
-        memory = _begun(policy, sides, asked, out, opened)
-        ran = [_run(planned, sides, asked, memory) for planned in policy.scenarios]
+        there = sides[0].root if asked.base is not None else None
+        of_base = options_of_base(policy, sides[-1].root, there)
+        memory = _begun(policy, sides, of_base, asked, out, opened)
+        ran = [
+            _run(planned, of_base[planned.name], sides, asked, memory)
+            for planned in policy.scenarios
+        ]
         for folder in (folder for one in ran for folder in (one.base, one.head) if folder):
             write_report(Results(folder))
         memory.write(finished=True)
@@ -179,7 +190,12 @@ def _sides(policy: Policy, asked: Asked, out: Path, opened: ExitStack) -> list[_
 
 
 def _begun(
-    policy: Policy, sides: list[_Side], asked: Asked, out: Path, opened: ExitStack
+    policy: Policy,
+    sides: list[_Side],
+    of_base: Mapping[str, OfBase],
+    asked: Asked,
+    out: Path,
+    opened: ExitStack,
 ) -> Memory:
     """Hold the folder of the job, and go on with its stores or make room for new ones."""
     out.mkdir(parents=True, exist_ok=True)
@@ -188,7 +204,10 @@ def _begun(
         side.name: {"state": side.state, "versions": dict(side.environment.versions)}
         for side in sides
     }
-    sources = {planned.name: made_from(planned, of_sides) for planned in policy.scenarios}
+    sources = {
+        planned.name: made_from(planned, of_base[planned.name].options, of_sides)
+        for planned in policy.scenarios
+    }
     memory = Memory(out.resolve(), uuid.uuid4().hex, sources)
     for name in sources:
         writable_folder(out / name)
@@ -204,16 +223,18 @@ def _begun(
     return memory
 
 
-def _run(planned: Planned, sides: list[_Side], asked: Asked, memory: Memory) -> Ran:
+def _run(
+    planned: Planned, of_base: OfBase, sides: list[_Side], asked: Asked, memory: Memory
+) -> Ran:
     """Run one scenario, and say where its stores are."""
     head = sides[-1]
     folder = memory.folder / planned.name
     target = _target(planned.scenario, head)
     why = "" if not asked.two else _missing(target, sides[0])
+    forgiven = _NOT_YET if of_base.options == planned.options else (*_NOT_YET, _IMPOSSIBLE)
     order = {
         "scenario": target,
         "axes": {name: list(levels) for name, levels in planned.axes.items()},
-        "options": dict(planned.options),
         "workers": asked.workers,
         "command": asked.command,
     }
@@ -224,20 +245,27 @@ def _run(planned: Planned, sides: list[_Side], asked: Asked, memory: Memory) -> 
             for side in (sides if not why else sides[-1:])
         ]
         for side, partner in started:
-            own = {"out": str(folder / side.name), "moved": [str(head.root), str(side.root)]}
+            own = {
+                "out": str(folder / side.name),
+                "moved": [str(head.root), str(side.root)],
+                "options": dict(planned.options if side is head else of_base.options),
+            }
             try:
                 there[partner] = partner.open({**order, **own})
             except Unable as error:
-                if side is head or error.kind not in _NOT_YET:
+                if side is head or error.kind not in forgiven:
                     raise error.error from None
                 why = str(error)
                 partner.end()
         if why:
             note(f"{planned.name}: head alone, without the gates that need a base: {why}")
+        notes = of_base.notes if len(there) > 1 else ()
+        for text in notes:
+            note(text)
         replicates = int(planned.options.get("replicates", REPLICATES))
         _take_turns(planned.name, there, replicates, asked.rounds, memory.job)
     base = folder / BASE if len(there) > 1 else None
-    return Ran(planned, folder / HEAD, base, why)
+    return Ran(planned, folder / HEAD, base, why, notes)
 
 
 def _take_turns(

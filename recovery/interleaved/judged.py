@@ -26,13 +26,14 @@ def judge(policy: Policy, ran: Sequence[Ran]) -> tuple[list[Verdict], list[str]]
     list of Verdict
         In the order of the policy.
     list of str
-        What was left out, and why: a sentence per scenario.
+        What is to be known of the base, what was left out, and why: sentences.
     """
     gates = [one.planned.gates if one.base else without_baseline(one.planned.gates) for one in ran]
     among = sum(map(chances, gates))
     verdicts: list[Verdict] = []
-    notes = []
+    notes: list[str] = []
     for one, judged_by in zip(ran, gates, strict=True):
+        notes += one.notes
         left_out = [name for name in one.planned.gates if name not in judged_by]
         if left_out:
             why = one.why or "no base was asked for"

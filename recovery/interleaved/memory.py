@@ -62,17 +62,21 @@ class Memory:
         write_file(self.folder / FILE, json.dumps(text, indent=1) + "\n")
 
 
-def made_from(planned: Planned, sides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def made_from(
+    planned: Planned, base: Mapping[str, Any], sides: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """Return what the stores of a scenario are made from.
 
     Parameters
     ----------
     planned : Planned
         Its gates are no part of it: they judge what is there already.
+    base : mapping
+        Options of base, whose sampler settings may be its own.
     sides : mapping of str to mapping
         State of the code and versions of packages, by side.
     """
-    what = digest([planned.scenario, dict(planned.axes), dict(planned.options)])
+    what = digest([planned.scenario, dict(planned.axes), dict(planned.options), dict(base)])
     return {"planned": what, **{name: dict(side) for name, side in sides.items()}}
 
 

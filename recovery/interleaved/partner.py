@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from recovery.errors import NothingMeasured, RecoveryError, UsageError, UserCodeError, WorkerDied
 from recovery.inert import plain
 from recovery.interleaved.environment import Environment
+from recovery.interleaved.hearing import lines_of
 from recovery.interleaved.rounds import Step
 from recovery.progress import note
 
@@ -70,13 +71,13 @@ class Partner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
             env=dict(environment.variables),
             cwd=folder,
             # Ctrl-C is for this process, which passes it on to the side that is at work.
             process_group=0,
         )
+        assert self._process.stdout is not None
+        self._answers = lines_of(self._process, self._process.stdout)
         self._last: deque[str] = deque(maxlen=_TAIL)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -131,7 +132,7 @@ class Partner:
         return int(answer["fits"]), float(answer["seconds"])
 
     def end(self) -> None:
-        """Let it end, or kill it."""
+        """Let it end, or kill it; what it has started and left is not waited for."""
         process = self._process
         with contextlib.suppress(OSError):
             if process.stdin is not None:
@@ -143,19 +144,19 @@ class Partner:
             process.wait()
         self._listener.join(_END_S)
         for stream in (process.stdout, process.stderr):
-            if stream is not None:
+            # Not under a listener that is held up by who reads what it passes on.
+            if stream is not None and not self._listener.is_alive():
                 stream.close()
 
     def _asked(self, words: dict[str, Any]) -> dict[str, Any]:
-        stdin, stdout = self._process.stdin, self._process.stdout
+        stdin = self._process.stdin
         assert stdin is not None
-        assert stdout is not None
         line = ""
         # A side that is gone takes no words; how it died is told below.
         with _passed_on(self._process) as came, contextlib.suppress(OSError):
-            stdin.write(json.dumps(words) + "\n")
+            stdin.write(json.dumps(words).encode() + b"\n")
             stdin.flush()
-            line = stdout.readline()
+            line = next(self._answers, "")
         if came:
             raise KeyboardInterrupt
         try:
@@ -173,12 +174,11 @@ class Partner:
     def _listen(self) -> None:
         """Pass on what the side says on standard error."""
         assert self._process.stderr is not None
-        with contextlib.suppress(ValueError):  # it was closed
-            for line in self._process.stderr:
-                text = plain(line.rstrip("\n"))
-                if text.strip():
-                    self._last.append(text.strip())
-                note(f"{self.side}: {text}")
+        for line in lines_of(self._process, self._process.stderr):
+            text = plain(line)
+            if text.strip():
+                self._last.append(text.strip())
+            note(f"{self.side}: {text}")
 
     def _how(self) -> str:
         """Say how it ended, and what it said last."""
@@ -207,7 +207,7 @@ def _error(side: str, answer: dict[str, Any]) -> RecoveryError:
 
 
 @contextmanager
-def _passed_on(process: "subprocess.Popen[str]") -> Iterator[list[int]]:
+def _passed_on(process: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
     """Pass Ctrl-C and SIGTERM on as Ctrl-C, and say how many came."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -1,5 +1,7 @@
 """One measure over many runs: a line per parameter, a panel per cell."""
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +17,7 @@ from recovery.plots.text import count, distinct, inert, level_text, shorten, sho
 MOST_CELLS: Final = 12
 MOST_LINES: Final = 7
 _MOST_TICKS: Final = 11  # that have room side by side on a figure of one panel
+_WIDE: Final = 12  # characters of a word below a run
 _Z: Final = 1.96
 _SPREAD: Final = 0.4  # of the distance between runs, that the lines of one run take
 
@@ -95,7 +98,7 @@ def history_figure(rows: pd.DataFrame, title: str, *, nominal: float | None = No
         notes.append(f"{MOST_CELLS} of {count(len(cells), 'cell')}")
     if len(names) > MOST_LINES:
         notes.append(f"{MOST_LINES} of {count(len(names), 'parameter')}")
-    if rows.get("note") is not None and rows["note"].astype(str).str.len().any():
+    if _moves(rows).any():
         notes.append("dotted: the machine changed")
     if rows.get("dirty") is not None and rows["dirty"].any():
         notes.append("*: files had changed since the commit")
@@ -117,23 +120,48 @@ def history_figure(rows: pd.DataFrame, title: str, *, nominal: float | None = No
         return grid.finish(title, notes)
 
 
+def _moves(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which rows are of runs on another machine than the run before."""
+    notes = rows.get("note", pd.Series("", index=rows.index))
+    return notes.astype(str).str.startswith("machine changed")
+
+
 def _mark_machines(ax: Axes, rows: pd.DataFrame) -> None:
-    if rows.get("note") is None:
-        return
-    changed = rows.loc[rows["note"].astype(str).str.startswith("machine changed"), "run"]
-    for run in levels_of(changed):
+    for run in levels_of(rows.loc[_moves(rows), "run"]):
         ax.axvline(float(run) - 0.5, color=QUIET, linestyle=":", linewidth=1, zorder=1)
 
 
 def _name_runs(ax: Axes, rows: pd.DataFrame, most: int) -> None:
-    """Name some of the runs below, by date and commit."""
-    runs = sorted({int(run) for run in rows["run"]})
+    """Name some of the runs below, by date and commit; those alike by what tells them apart."""
+    names = _names(rows.drop_duplicates("run").sort_values("run"))
+    runs = list(names)
     chosen = runs[:: -(-len(runs) // most)]
-    ax.set_xticks(chosen, [_label(rows[rows["run"] == run].iloc[0]) for run in chosen])
+    ax.set_xticks(chosen, [names[run] for run in chosen])
     ax.set_xlim(min(runs) - 0.6, max(runs) + 0.6)
 
 
-def _label(row: Any) -> str:
-    date = str(row.get("started", ""))[:10] or f"run {row['run']}"
-    commit = shown(str(row.get("commit", "") or "")[:7])
-    return f"{shown(date)}\n{commit}{'*' if commit and row.get('dirty') else ''}"
+def _names(runs: pd.DataFrame) -> dict[int, str]:
+    """Return the names of runs, a row each."""
+    told = runs.to_dict("records")
+    dates = [str(row.get("started", ""))[:10] or f"run {row['run']}" for row in told]
+    commits = [_commit(row) for row in told]
+    for apart in ([""] * len(told), *_telling_apart(told)):
+        named = list(zip(dates, apart, commits, strict=True))
+        if len(set(named)) == len(named):
+            break
+    return {
+        int(row["run"]): "\n".join(shown(word, _WIDE) for word in words if word)
+        for row, words in zip(told, named, strict=True)
+    }
+
+
+def _telling_apart(told: Sequence[Mapping[Any, Any]]) -> Iterator[list[str]]:
+    """Go through what may tell runs of one day and one commit apart, the last one surely."""
+    yield [str(row.get("started", ""))[11:16] for row in told]
+    yield [shorten(re.split(r"[/\\]", str(row.get("folder", "")))[-1], _WIDE) for row in told]
+    yield [f"run {row['run']}" for row in told]
+
+
+def _commit(row: Mapping[Any, Any]) -> str:
+    commit = str(row.get("commit", "") or "")[:7]
+    return f"{commit}*" if commit and row.get("dirty") else commit

@@ -20,20 +20,27 @@ from recovery.execution import cluster
 from recovery.testing import ExactSampler
 
 distributed = pytest.importorskip("distributed")
+dask_config = pytest.importorskip("dask.config")
 
 
 @pytest.fixture(scope="module")
 def dask() -> Iterator[Any]:
     """Two workers of two threads in all, in processes of their own."""
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-        memory_limit=0,
-        silence_logs=50,
-    ) as cluster:
+    # A cluster closes a worker that is not there so long after a death of it; one that has died
+    # once more in the meantime would be closed while it has new work.
+    patience = dask_config.set({"distributed.deploy.lost-worker-timeout": "1 hour"})
+    with (
+        patience,
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=50,
+        ) as cluster,
+    ):
         yield cluster
 
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from crash.driver import TESTS, Nursery, Order, Whole
 from crash.stores import FILE, acknowledged_keys, findings, same, stored_keys
@@ -264,12 +263,7 @@ def test_no_short_trace_of_an_interrupted_sampler_is_taken_for_a_fit(
             _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
     assert fits_are_whole(Results(out))
-    if sampler == "pm.sample":
-        # It compiles in every fit, on PyMC 6 not always to the same last bit.
-        found, expected = Results(out).estimates, Results(tmp_path / "whole").estimates
-        pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-6, atol=1e-9)
-    else:
-        same(Results(out), Results(tmp_path / "whole"))
+    same(Results(out), Results(tmp_path / "whole"))
 
 
 @pytest.mark.slow

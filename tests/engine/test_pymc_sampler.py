@@ -21,6 +21,7 @@ from recovery.design import Design, Settings
 from recovery.diagnostics import diagnose
 from recovery.engine.replicate import run_replicate, simulate
 from recovery.engine.samplers import Density, Fit, Target
+from recovery.engine.samplers.own_code import own_mode
 from recovery.engine.samplers.pymc import PublicDensity, PymcSampler
 from recovery.engine.samplers.pymc_nuts import NutsDensity
 from recovery.engine.structure import Simulated, set_values
@@ -94,10 +95,14 @@ def cases(of: Scenario, levels: dict[str, list[Any]] | None = None) -> Iterator[
 
 
 def of_pm_sample(prepared: Prepared, simulated: Simulated, settings: Settings, seed: int) -> Any:
-    """Fit as a user would: a model of its own, conditioned on these data alone."""
+    """Fit as a user would: a model of its own, conditioned on these data alone.
+
+    Compiled alike, too: the same source has other last bits as another function calls it.
+    """
     problem = prepared.problem
     set_values(problem.model, simulated.data, simulated.lengths)
     return pm.sample(
+        compile_kwargs={"mode": own_mode()},
         model=Target(problem, {}).conditioned(simulated.observed),
         draws=settings.draws,
         tune=settings.tune,

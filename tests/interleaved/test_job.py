@@ -1,7 +1,9 @@
 """Base and head run the same replicates in turns, whatever happens to either."""
 
+import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import sys
@@ -268,3 +270,45 @@ def test_a_repository_is_needed_for_a_base_alone(project: Project, tmp_path: Pat
     code, err = project.ci("--base-python", sys.executable, "--rounds", "1")
     assert code == 0, err
     assert {r["side"] for r in rounds(project.store("base"))} == {"base"}
+
+
+INSTALL = f"""
+import os, pathlib, sys, sysconfig
+own = pathlib.Path(sysconfig.get_path("purelib"))
+assert own.is_relative_to(os.environ["VIRTUAL_ENV"]), own
+assert pathlib.Path(sys.prefix) == pathlib.Path(os.environ["VIRTUAL_ENV"])
+places = {[str(SOURCES), *(entry for entry in sys.path if entry.endswith("site-packages"))]!r}
+(own / "theirs.pth").write_text("\\n".join(places))
+print("installed in", os.getcwd())
+"""
+
+
+def test_each_side_runs_in_a_fresh_environment_of_what_is_installed_from_it(
+    project: Project, tmp_path: Path
+) -> None:
+    # In place of a package index: what this interpreter has is found from the fresh ones.
+    (tmp_path / "install.py").write_text(INSTALL)
+    file = project.folder / "line.py"
+    file.write_text(file.read_text() + "\nprint('runs in', sys.prefix)\n")
+    project.commit()
+    command = f"python {shlex.quote(str(tmp_path / 'install.py'))}"
+    words = ("--base", "main", "--install", command, "--rounds", "2", "--json", "verdicts.json")
+    code, err = project.ci(*words)
+    assert code == 0, err
+    ran = {side: re.findall(rf"^{side}: runs in (.*)$", err, re.M) for side in ("base", "head")}
+    for side, (place,) in ran.items():
+        assert re.fullmatch(rf".*/recovery-ci-\w+/environment-{side}", place)
+        assert not Path(place).exists()
+    (verdict,) = json.loads((project.folder / "verdicts.json").read_text())["verdicts"]
+    assert (verdict["outcome"], verdict["n"]) == ("pass", 9)
+    base, head = (Results(project.store(side)) for side in ("base", "head"))
+    pd.testing.assert_frame_equal(base.estimates, head.estimates, check_exact=True)
+    told = [results.sessions[0] for results in (base, head)]
+    assert told[0]["packages"] == told[1]["packages"]
+    # A command that installs may hold an access token.
+    assert (
+        told[0]["command"]
+        == "recovery ci --base main --install ... --rounds 2 --json verdicts.json"
+    )
+    assert str(tmp_path / "install.py") not in (project.folder / "reports/ci/job.json").read_text()
+    assert project.worktrees() == 1

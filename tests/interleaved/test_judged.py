@@ -37,14 +37,18 @@ def test_gates_that_need_a_base_are_left_out_without_one_and_that_is_told(
 ) -> None:
     folder = run_line(replicates=12).folder
     line, other = policy.scenarios
-    ran = [Ran(line, folder, folder), Ran(other, folder, why="base has no line.py")]
+    told = "line: base runs with the sampler settings of head: it has no recovery.toml."
+    ran = [
+        Ran(line, folder, folder, notes=(told,)),
+        Ran(other, folder, why="base has no line.py"),
+    ]
     verdicts, notes = judge(policy, ran)
     assert [(v.scenario, v.gate) for v in verdicts] == [
         ("line", "failed_below"),
         ("line", "coverage_drop_below"),
         ("other", "failed_below"),
     ]
-    assert notes == ["other: coverage_drop_below left out: base has no line.py."]
+    assert notes == [told, "other: coverage_drop_below left out: base has no line.py."]
 
 
 def test_the_error_rate_is_shared_by_the_gates_of_all_scenarios(

@@ -1,4 +1,4 @@
-"""With real NUTS: no change passes, and a model that became harder to sample fails."""
+"""With real NUTS: no change passes, and a model or settings that became worse to sample fail."""
 
 import json
 from typing import Any
@@ -67,3 +67,23 @@ def test_a_change_that_makes_sampling_harder_fails_and_no_change_passes(project:
     for side in ("base", "head"):
         sessions = Results(project.store(side, "model")).sessions
         assert [session["interleaved"]["round"] for session in sessions] == [-1, 0, 1, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("worse", ["target_accept = 0.99", "tune = 2000"])
+def test_sampler_settings_made_worse_in_head_fail(project: Project, worse: str) -> None:
+    gates = "coverage_drop_below = 0.2\ntime_ratio_below = 3\n\n[scenarios.model]"
+    project.write("model.py", MODEL.format(more=""))
+    project.write("recovery.toml", POLICY.replace("\n[scenarios.model]", gates))
+    project.commit()
+    kept = [line for line in POLICY.splitlines() if not line.startswith(worse.partition(" ")[0])]
+    text = "\n".join([*kept, worse, ""])
+    project.write("recovery.toml", text.replace("\n[scenarios.model]", gates))
+    code, err = project.ci("--base", "main", "--json", "verdicts.json", "--rounds", "6")
+    assert code == 1, err
+    found = verdicts(project)
+    assert found["gradients_ratio_below"]["outcome"] == "fail"
+    # Other settings leave pairs that the other gates judge.
+    assert found["coverage_drop_below"]["n"] == 61
+    assert found["coverage_drop_below"]["outcome"] == "pass"
+    assert found["time_ratio_below"]["n"] == 6

@@ -48,10 +48,39 @@ def test_runs_are_named_by_date_and_commit_and_changed_files_have_a_mark() -> No
     assert labels[1] == "2026-02-01\nabcdef0*"
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, ["10:00", "12:30"]),
+        ({"started": "2026-01-01T10:00:00"}, ["base", "head"]),
+        ({"started": "2026-01-01T10:00:00", "folder": "reports/ci"}, ["run 0", "run 1"]),
+    ],
+)
+def test_runs_of_one_commit_and_one_day_are_told_apart(
+    told: dict[str, str], expected: list[str]
+) -> None:
+    frame = rows(n_runs=2)
+    number = frame["run"]
+    frame["dirty"] = False
+    frame["started"] = number.map({0: "2026-01-01T10:00:00", 1: "2026-01-01T12:30:00"})
+    frame["folder"] = number.map({0: "reports/ci/base", 1: "reports/ci/head"})
+    for name, text in told.items():
+        frame[name] = text
+    labels = [label.get_text() for label in plot_history(frame).get_xticklabels()]
+    assert labels == [f"2026-01-01\n{word}\nabcdef0" for word in expected]
+
+
 def test_a_change_of_machine_is_a_dotted_line_between_two_runs() -> None:
     ax = plot_history(rows())
     dotted = [line for line in ax.get_lines() if line.get_linestyle() == ":"]
     assert [float(np.asarray(line.get_xdata())[0]) for line in dotted] == [1.5]
+
+
+def test_another_note_is_no_change_of_machine() -> None:
+    frame = rows()
+    frame["note"] = "no change is given: not run by turns in one job"
+    assert not [line for line in plot_history(frame).get_lines() if line.get_linestyle() == ":"]
+    assert "dotted" not in history_figure(frame, "a title").get_suptitle()
 
 
 def test_many_runs_leave_room_between_their_names() -> None:

@@ -31,6 +31,7 @@ from recovery.design import Settings
 from recovery.engine.problem import CheckedProblem
 from recovery.engine.samplers.base import Fit, Target
 from recovery.engine.samplers.normal import NoFit, Vector, continuous_only
+from recovery.engine.samplers.own_code import own_mode
 from recovery.engine.samplers.pymc_model import Conditioned, hushed
 from recovery.engine.structure import Simulated
 from recovery.record import Floats
@@ -124,7 +125,7 @@ class AdviDensity:
             traced, advanced = pytensor.scan(
                 lambda: ([mean, pt.log(sd), loss], {**updates, **generators}), n_steps=steps
             )
-            self._run = compile([steps], traced, updates=advanced)
+            self._run = compile([steps], traced, updates=advanced, mode=own_mode())
         self._normal = compile([], [mean, approximation.cov], mode="FAST_COMPILE")
         self._means = approximation.params_dict["mu"]
         self._begun = [(state, state.get_value()) for state in updates if state != self._means]

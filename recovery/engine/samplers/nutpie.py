@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recovery.design import Settings
 from recovery.engine.problem import CheckedProblem
 from recovery.engine.samplers.base import Fit, Target
+from recovery.engine.samplers.own_code import OwnCode
 from recovery.engine.structure import Simulated
 from recovery.record import Floats, Sampling
 from recovery.stopping import BLOCK, first_look, look
@@ -49,7 +50,8 @@ class NutpieSampler:
     def compile(self, target: Target, simulated: Simulated) -> "NutpieDensity":
         """Compile the density with numba (seconds)."""
         model = target.conditioned(simulated.observed)
-        compiled = nutpie.compile_pymc_model(model, var_names=list(target.problem.recorded))
+        recorded = list(target.problem.recorded)
+        compiled = nutpie.compile_pymc_model(model, var_names=recorded, pipeline_class=OwnCode)
         return NutpieDensity(compiled, target)
 
 

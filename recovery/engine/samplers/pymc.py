@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from recovery.design import Settings
 from recovery.engine.problem import CheckedProblem
 from recovery.engine.samplers.base import Density, Fit, Target, as_float
+from recovery.engine.samplers.own_code import own_mode
 from recovery.engine.samplers.pymc_model import NAME, Conditioned, hushed
 from recovery.engine.samplers.pymc_nuts import NutsDensity, chosen_steps
 from recovery.engine.structure import Simulated
@@ -82,6 +83,7 @@ class PublicDensity:
                 progressbar=False,
                 quiet=True,
                 model=model,
+                compile_kwargs={"mode": own_mode()},
                 **nuts,
             )
         elapsed = time.perf_counter() - started

@@ -27,6 +27,7 @@ from pymc.step_methods.hmc.quadpotential import QuadPotentialDiagAdapt  # its ma
 
 from recovery.design import Settings
 from recovery.engine.samplers.base import Fit
+from recovery.engine.samplers.own_code import own_mode
 from recovery.engine.samplers.pymc_model import NAME, Conditioned, hushed
 from recovery.engine.structure import Simulated
 from recovery.record import Floats, Sampling
@@ -72,9 +73,10 @@ class NutsDensity:
 
     def __init__(self, conditioned: Conditioned) -> None:
         self._conditioned = conditioned
-        model = self._model = conditioned.model
+        model, mode = conditioned.model, own_mode()
+        self._model = model
         # pm.sample means to trust the input too, but leaves it checked at every gradient.
-        self._density = model.logp_dlogp_function(ravel_inputs=True, trust_input=True)
+        self._density = model.logp_dlogp_function(ravel_inputs=True, trust_input=True, mode=mode)
         self._start = make_initial_point_fn(model=model, jitter_rvs=set(model.free_RVs))
         recorded = [v for v in model.unobserved_RVs if v.name in conditioned.recorded]
         self._names = [variable.name for variable in recorded]
@@ -84,6 +86,7 @@ class NutsDensity:
             point_fn=False,
             on_unused_input="ignore",
             trust_input=True,
+            mode=mode,
         )
         # numba compiles at the first call. A call that these data make impossible is the failure
         # of their fit, not of the density.
