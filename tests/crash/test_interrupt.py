@@ -269,7 +269,7 @@ def test_no_short_trace_of_an_interrupted_sampler_is_taken_for_a_fit(
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
 def test_a_second_signal_does_not_wait_for_real_samplers(tmp_path: Path, sampler: str) -> None:
-    words = ["plants", "--sampler", sampler, "--draws", "100000", "--replicates", "4"]
+    words = ["plants", "--sampler", sampler, "--draws", "200000", "--replicates", "400"]
     out = tmp_path / "run"
     with real_command(tmp_path, "run", *words) as process:
         assert until(lambda: (out / FILE).exists(), 120)
