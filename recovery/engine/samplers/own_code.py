@@ -5,8 +5,8 @@ code is loaded, it takes for them whatever the process has loaded under their na
 process that fills an empty cache, each function as it was compiled by itself; in later ones, the
 copies within the code that comes from the cache; after another density that shares them, those of
 that one. Sums in them are ordered as each was optimised, so that results differ from the last bit
-on. Here the copies belong to the code they were linked into, and nothing takes their place. They
-are inlined more often, too: the gradient of plants takes a tenth less time.
+on. Here the copies belong to the code they were linked into, and nothing takes their place, which
+costs no time (bench/bench_gradient.py).
 """
 
 from collections.abc import Callable
