@@ -6,6 +6,7 @@ RecoveryError
 │   ├── LevelError              an unknown axis, or a level it cannot take
 │   ├── ProblemError            truth, observed, covariates or predict do not fit the model
 │   ├── SettingsError           an impossible sampler setting, seed or number of replicates
+│   │   └── SetUpError          what a sampler needs is missing or damaged here
 │   ├── GateError               an unknown gate, or a limit it cannot have
 │   ├── PolicyError             a policy that cannot be read, with its line
 │   ├── RepositoryError         no git repository, or a commit it has not got
@@ -53,6 +54,10 @@ class ProblemError(UsageError):
 
 class SettingsError(UsageError):
     """An impossible sampler setting, seed or number of replicates."""
+
+
+class SetUpError(SettingsError):
+    """What a sampler needs is missing or damaged here: a package, a cache of compiled code."""
 
 
 class GateError(UsageError):

@@ -44,7 +44,7 @@ class Lines:
         """
         try:
             data = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # of a number that is too long, too
             raise PolicyError(f"{name}: not valid TOML: {error}") from None
         places: dict[tuple[str, ...], int] = {}
         table: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ def _path(text: str) -> tuple[str, ...]:
     """Return the keys of a header or an assignment, whatever their quotes."""
     try:
         found: Any = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return ()  # a line within a text of several lines that looks like one
     path = []
     while isinstance(found, dict) and found:

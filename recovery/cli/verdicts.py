@@ -67,7 +67,7 @@ def tell_verdicts(
     if options.junit:
         texts[options.junit] = to_junit(verdicts)
     if options.json:
-        texts[options.json] = to_json(verdicts, error_rate, code)
+        texts[options.json] = to_json(verdicts, error_rate, code, notes)
     if options.markdown:
         before = summary_so_far(Path(options.markdown))
         texts[options.markdown] = before + to_markdown(verdicts, error_rate, notes)

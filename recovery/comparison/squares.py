@@ -23,7 +23,7 @@ class Squares:
     cell : Matched
     parameter : str
     base, head : array, shape (n_pairs,)
-        Those of the head are infinite where its draws are not finite.
+        Of no pair, perhaps. Those of the head are infinite where its draws are not finite.
     """
 
     cell: Matched
@@ -36,7 +36,8 @@ def squares(matching: Matching, measure: RootMean) -> Iterator[Squares]:
     """Go through the fitted parameters of two runs.
 
     Left out are pairs where the base has no finite square, or, of errors, where the head has no
-    truth; and parameters whose squares are 0 throughout in both, of which nothing was to be known.
+    truth, so that none may be left; and parameters whose squares are 0 throughout in both, of
+    which nothing was to be known.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def squares(matching: Matching, measure: RootMean) -> Iterator[Squares]:
             base = _of(matching.base, cell.base, parameter, pairs.base, measure)
             head = _of(matching.head, cell.head, parameter, pairs.head, measure)
             both = np.isfinite(base) & ~np.isnan(head)
-            if base[both].any() or head[both].any():
+            if not both.any() or base[both].any() or head[both].any():
                 yield Squares(cell, parameter, base[both], head[both])
 
 

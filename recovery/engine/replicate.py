@@ -133,7 +133,7 @@ def run_replicate(
         )
     compilations = workshop.collect_compilations()
     if fit.compile_s:
-        structure = density_structure(prepared, sampler)
+        structure = density_structure(prepared, sampler, simulated)
         compilations += (Compilation("density", fit.compile_s, os.getpid(), structure),)
     return Record.of(
         replicate,

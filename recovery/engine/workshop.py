@@ -1,5 +1,6 @@
 """What one process has built and compiled: problems by levels, structures, densities."""
 
+import hashlib
 import os
 import threading
 import time
@@ -32,7 +33,7 @@ from recovery.errors import (
     LevelError,
     ProblemError,
     RecoveryError,
-    SettingsError,
+    SetUpError,
     UserCodeError,
 )
 from recovery.inert import said
@@ -236,7 +237,7 @@ class Workshop:
     def density(self, prepared: Prepared, sampler: Sampler, simulated: Simulated) -> Density:
         """Return the compiled density of a structure, for variables of these shapes."""
         problem = prepared.problem
-        shapes = {name: simulated.truth[name].shape for name in problem.recorded}
+        shapes = _shapes(prepared, simulated)
         key = (id(prepared.structure), sampler.name, tuple(shapes.items()))
         with self._lock, prepared.structure.lock:
             if key in self._failed:
@@ -253,7 +254,7 @@ class Workshop:
                     self._failed[key] = error
                     raise
                 if sampler.counts_compilation and not getattr(density, "compiles_in_fits", False):
-                    counted.end(density_structure(prepared, sampler))
+                    counted.end(density_structure(prepared, sampler, simulated))
                 self._densities[key] = density
             return self._densities[key]
 
@@ -297,9 +298,7 @@ class Workshop:
             raise
         except Exception as error:
             if way_out := advice(error):
-                raise SettingsError(
-                    f"{self.scenario.name}: {said(error)[:300]}{way_out}"
-                ) from error
+                raise SetUpError(f"{self.scenario.name}: {said(error)[:300]}{way_out}") from error
             text = said(error).partition("Apply node")[0].strip()
             raise ProblemError(
                 f"{self.scenario.name} {cell.label}: cannot be simulated "
@@ -365,9 +364,20 @@ def _positive(value: object) -> bool:
     return isinstance(value, int | float) and value > 0
 
 
-def density_structure(prepared: Prepared, sampler: Sampler) -> str:
-    """Return what a compilation of a density is of: each sampler compiles its own."""
-    return f"{sampler.name} {prepared.structure.skeleton}"
+def density_structure(prepared: Prepared, sampler: Sampler, simulated: Simulated) -> str:
+    """Return what a compilation of a density is of.
+
+    Each sampler compiles its own, and anew for variables of other shapes, which a length that is an
+    axis may give them.
+    """
+    shapes = repr(sorted(_shapes(prepared, simulated).items()))
+    digest = hashlib.sha256(shapes.encode()).hexdigest()[:16]
+    return f"{sampler.name} {prepared.structure.skeleton} {digest}"
+
+
+def _shapes(prepared: Prepared, simulated: Simulated) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the variables that a fit draws."""
+    return {name: simulated.truth[name].shape for name in prepared.problem.recorded}
 
 
 class _Counted:

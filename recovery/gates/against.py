@@ -90,8 +90,11 @@ def _root_means(
     limits = evidence.limits(-math.inf, math.log(limit), max(1, len(found)))
     rows = []
     for one in found:
-        position, ratio = one.cell.head, root_mean_log_ratio(one.base, one.head)
+        position = one.cell.head
         where = evidence.place(position, one.parameter)
+        if not one.base.size:
+            return nothing(f"no pair has {needs} of {where} in both runs")
+        ratio = root_mean_log_ratio(one.base, one.head)
         row = ratio_row(evidence, where, ratio, limits, len(found), FEW_PAIRS)
         needed = evidence.in_replicates(position, row.n, row.needed)
         rows.append(Row(where, row.decision, row.n, needed))

@@ -13,15 +13,18 @@ def compilations_at_most(evidence: Evidence, limit: float) -> Judged:
 
     Counted are compilations of one kind for one structure of the model, or of its generator, which
     may be another; structures that differ in no more than constants count as one, since a number
-    or a size that is data need not be compiled anew. A store of an earlier format does not tell
+    or a size that is data need not be compiled anew. Densities for variables of other shapes are
+    others. A store of an earlier format does not tell
     structures apart, and all of a kind count together.
     """
     frame = evidence.results.compilations
-    rows = []
+    rows, unknown = [], set()
     for kind, group in frame.groupby("kind", sort=True):
-        most = int(group.groupby(["session", "process", "structure"]).size().max())
+        counts = group.groupby(["session", "process", "structure"], as_index=False).size()
+        most = int(counts["size"].max())
         rows.append(Row(plain(kind), _exact(most, most <= limit), len(group)))
-    unknown = {plain(kind) for kind in frame.loc[frame["structure"] == "", "kind"]}
+        if (counts.loc[counts["size"] == most, "structure"] == "").any():
+            unknown.add(plain(kind))
 
     def said(row: Row) -> str:
         of_one = "" if row.where in unknown else " for one structure"

@@ -39,7 +39,9 @@ def headline(verdicts: Sequence[Verdict]) -> str:
     return f"{first}: {', '.join(parts)}" if len(parts) > 1 or counts[Outcome.FAIL] else first
 
 
-def to_json(verdicts: Sequence[Verdict], error_rate: float, code: int) -> str:
+def to_json(
+    verdicts: Sequence[Verdict], error_rate: float, code: int, notes: Sequence[str] = ()
+) -> str:
     """Write verdicts as JSON; what is not finite becomes null."""
     rows = [
         {
@@ -48,7 +50,10 @@ def to_json(verdicts: Sequence[Verdict], error_rate: float, code: int) -> str:
         }
         for verdict in verdicts
     ]
-    whole = {"format": FORMAT, "exit_code": code, "error_rate": error_rate, "verdicts": rows}
+    whole = {
+        "format": FORMAT, "exit_code": code, "error_rate": error_rate, "notes": list(notes),
+        "verdicts": rows,
+    }  # fmt: skip
     return json.dumps(whole, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 

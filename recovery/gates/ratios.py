@@ -9,6 +9,8 @@ from recovery.gates.evidence import Evidence
 from recovery.gates.rows import Row
 from recovery.measures.ratio import LogRatio
 
+_ALIKE: Final = 1e-12  # mcse of logarithms of ratios that differ by rounding alone
+_LARGEST: Final = 700.0  # whose exponential is a number
 FEW_PAIRS: Final = 30
 """Pairs of which a ratio is judged, at least."""
 
@@ -32,7 +34,7 @@ def ratio_row(
         Pairs or rounds that are needed at least.
     """
     n, finite = found.n, math.isfinite(found.estimate)
-    if found.mcse == 0 or not finite:
+    if found.mcse < _ALIKE or not finite:
         # Ratios that are all alike could be so although a few in a hundred are not.
         few = math.ceil(math.log(evidence.error_rate) / math.log(1 - evidence.tolerated))
     if not finite:
@@ -44,11 +46,13 @@ def ratio_row(
     needed = None
     if n < few:
         needed = few
+    elif math.isnan(found.mcse):
+        needed = math.ceil(few * n / found.effective)  # a single pair outweighs all others
     elif not judged.decided:
         sd, share = found.mcse * math.sqrt(n), found.effective / n
         needed = replicates_for_mean(found.estimate, sd, limits, evidence.power(rows), share)
         needed = needed if needed is None else max(needed, n + 1)
-    low, mid, high = (math.exp(min(v, 700)) for v in (judged.lower, found.estimate, judged.upper))
+    low, mid, high = map(_exp, (judged.lower, found.estimate, judged.upper))
     shown = Decision(mid, low, high, judged.inside, judged.outside, judged.p_value)
     return Row(where, shown, n, needed)
 
@@ -64,6 +68,10 @@ def ratio_said(what: str, units: str, joint: str) -> Callable[[Row], str]:
         )
 
     return said
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < _LARGEST else math.inf
 
 
 def _ratio(value: float) -> str:

@@ -5,7 +5,7 @@ import contextlib
 import io
 import locale
 import os
-import select
+import selectors
 import subprocess
 import time
 from collections.abc import Iterator
@@ -42,12 +42,13 @@ def lines_of(process: "subprocess.Popen[bytes]", stream: IO[bytes]) -> Iterator[
 
 def _chunks(process: "subprocess.Popen[bytes]", pipe: int) -> Iterator[bytes]:
     last = None
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
         while last is None or time.monotonic() < last:
             ended = process.poll() is not None
             if ended and last is None:
                 last = time.monotonic() + _LAST_S
-            if select.select([pipe], [], [], 0 if ended else _LOOK_S)[0]:
+            if selector.select(0 if ended else _LOOK_S):
                 if not (chunk := os.read(pipe, _CHUNK)):
                     return
                 yield chunk

@@ -172,6 +172,32 @@ def test_draws_that_are_not_finite_are_infinitely_wide_and_wrong(
         assert math.isfinite(verdict.estimate)
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_a_parameter_of_which_nothing_is_known_in_the_base_is_an_error(
+    run_of: Run, run_line: Run, both: bool
+) -> None:
+    options = {"truth": "prior", "replicates": 70, "draws": 250, "workers": 1}
+    lost = run_line(sampler=Changed(lambda y, draws: draws * np.nan), **options)
+    for verdict in found(lost if both else run_of(replicates=70), lost).values():
+        assert verdict.outcome is Outcome.ERROR
+        assert "of betas[left] in both runs" in verdict.reason
+
+
+def test_a_pair_that_outweighs_all_others_tells_little_and_says_so(run_line: Run) -> None:
+    def change(y: float, draws: Any) -> Any:
+        return draws if y == first else 0 * draws
+
+    options = {"truth": "prior", "replicates": 70, "draws": 250, "workers": 1}
+    seen: list[float] = []
+    run_line(sampler=Changed(lambda y, draws: (seen.append(y), draws)[1]), **options)
+    first = seen[0]
+    lone = run_line(sampler=Changed(change), fresh=True, **options)
+    verdict = found(lone, lone)["model_se_ratio_below"]
+    assert (verdict.outcome, verdict.where) == (Outcome.INCONCLUSIVE, "betas[left]")
+    assert verdict.needed == 30 * 70
+    assert "over the baseline's: 1.000 [0, inf] (n = 70 pairs)" in verdict.reason
+
+
 def test_posteriors_without_a_spread_have_no_ratio_in_both_and_an_infinite_one_in_the_base(
     run_of: Run, run_line: Run
 ) -> None:

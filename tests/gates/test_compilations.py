@@ -97,6 +97,20 @@ def test_a_level_that_a_model_holds_as_a_constant_compiles_anew_and_fails(
     assert judged(results, 3).outcome is Outcome.PASS
 
 
+def test_variables_of_as_many_shapes_as_an_axis_has_levels_are_each_compiled_once(
+    run_sweep: Run,
+) -> None:
+    @scenario
+    def grouped(groups: int = 3) -> Problem:
+        with pm.Model() as model:
+            x = pm.Data("x", np.zeros(groups))
+            pm.Normal("y", pm.Normal("a", shape=x.shape[0]) + x, 1.0)
+        return Problem(model, observed="y", truth={"a": np.ones(groups)})
+
+    verdict = judged(run_sweep(grouped, {"groups": [3, 5, 7]}, **ONE))
+    assert verdict.outcome is Outcome.PASS, verdict.reason
+
+
 def forgets_structures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Structure, "matches", lambda *_: False)
 

@@ -162,6 +162,22 @@ def test_settings_of_base_that_there_are_not_leave_head_alone(project: Project) 
 
 
 @pytest.mark.slow
+def test_a_package_that_base_lacks_is_an_error_whatever_its_settings(project: Project) -> None:
+    """Only what its policy says may be impossible there; an environment must work."""
+    text = (project.folder / "line.py").read_text()
+    text = text.replace("lambda name: Sampler()", "sampler_by_name")
+    text = "from recovery.engine.samplers import sampler_by_name\n" + text
+    project.write("line.py", "import sys\nsys.modules['nutpie'] = None\n" + text)
+    project.write("recovery.toml", POLICY.replace("draws = 50", "draws = 40"))
+    project.commit()
+    project.write("line.py", (project.folder / "line.py").read_text().partition("None\n")[2])
+    project.write("recovery.toml", POLICY)
+    code, err = project.ci("--base", "main")
+    assert code == 2, err
+    assert "base: sampler: 'nutpie' needs the package nutpie" in err.splitlines()[-1]
+
+
+@pytest.mark.slow
 def test_one_state_of_the_code_in_two_environments_has_one_policy(project: Project) -> None:
     project.write("recovery.toml", POLICY.replace("draws = 50", "draws = 40"))
     code, err = project.ci("--base-python", sys.executable, "--rounds", "1")

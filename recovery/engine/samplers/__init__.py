@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from recovery.engine.samplers.base import Density, Fit, Sampler, Target
-from recovery.errors import SettingsError
+from recovery.errors import SettingsError, SetUpError
 from recovery.importing import uncollected
 from recovery.inert import message
 
@@ -40,7 +40,7 @@ def sampler_by_name(name: str) -> Sampler:
     except ImportError as error:
         missing = isinstance(error, ModuleNotFoundError)
         why = "" if missing else f", which cannot be imported ({message(error)})"
-        raise SettingsError(
+        raise SetUpError(
             f"sampler: {name!r} needs the package {error.name or name}{why}; install it, or choose "
             "another"
         ) from error

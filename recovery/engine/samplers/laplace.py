@@ -27,6 +27,7 @@ from recovery.design import Settings
 from recovery.engine.problem import CheckedProblem
 from recovery.engine.samplers.base import Fit, Target
 from recovery.engine.samplers.normal import NoFit, Vector, continuous_only
+from recovery.engine.samplers.own_code import own_mode
 from recovery.engine.samplers.pymc_model import Conditioned, hushed
 from recovery.engine.structure import Simulated
 from recovery.record import Floats
@@ -77,9 +78,11 @@ class LaplaceDensity:
         )
         loss = rewrite_pregrad(loss)
         direction = pt.vector("direction", dtype="float64")
-        self._loss = compile([vector], [loss, grad(loss, vector)])
+        self._loss = compile([vector], [loss, grad(loss, vector)], mode=own_mode())
         product = hessian_vector_product(loss, [vector], [direction])
-        self._product = compile([vector, direction], product[0], on_unused_input="ignore")
+        self._product = compile(
+            [vector, direction], product[0], mode=own_mode(), on_unused_input="ignore"
+        )
         # numba compiles at the first call. A call that these data make impossible is the failure
         # of their fit, not of the density.
         with suppress(Exception):

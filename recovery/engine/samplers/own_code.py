@@ -18,22 +18,30 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import AnalysisPass, register_pass
 from pytensor.compile.mode import Mode, get_default_mode
-from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
+from pytensor.link.numba import cache
 from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.link.numba.linker import NumbaLinker
 
 _PIPELINE: Final = "nopython"
+_REVISION: Final = "recovery1"
+"""Of what is done here; code that was made otherwise stays in the cache, and is not found."""
 
 
 class OwnLibrary(JITCodeLibrary):  # type: ignore[misc]  # numba has no types
     """A library that keeps to itself what is linked into it."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether this version of numba has what is worked on."""
+        return hasattr(self, "_final_module") and hasattr(self, "_linking_libraries")
 
     def finalize(self) -> None:
         """Link what is called, make it internal, and go on as any library does."""
         module = self._final_module
         for linked in dict.fromkeys(self._linking_libraries):
             module.link_in(linked._get_module_for_linking(), preserve=True)
-            self._reload_init.update(linked._reload_init)
+            if hasattr(self, "_reload_init"):  # since numba 0.63
+                self._reload_init.update(linked._reload_init)
         self._linking_libraries.clear()
         own = uuid4().hex
         for function in module.functions:
@@ -55,9 +63,15 @@ class IntoOwnLibrary(AnalysisPass):  # type: ignore[misc]  # numba has no types
         AnalysisPass.__init__(self)
 
     def run_pass(self, state: Any) -> bool:
-        """Do what numba would do before it lowers a function."""
-        state.library = OwnLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
-        state.library.enable_object_caching()
+        """Do what numba would do before it lowers a function.
+
+        If it has changed so much that this cannot be, it does so itself, and the code is right to
+        all but the last bits.
+        """
+        library = OwnLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        if library.possible:
+            library.enable_object_caching()
+            state.library = library
         return False
 
 
@@ -80,10 +94,12 @@ class OwnLinker(NumbaLinker):  # type: ignore[misc]  # PyTensor has no types
     def jit_compile(self, fn_and_cache: tuple[Any, str | None]) -> Callable[..., Any]:
         """Return the function to call, cached apart from what PyTensor compiles itself."""
         function, key = fn_and_cache
-        if key is not None:
-            CACHED_SRC_FUNCTIONS[function.py_func] = f"{key}-recovery"
+        keys = getattr(cache, "CACHED_SRC_FUNCTIONS", None)
+        cached = key is not None and keys is not None
+        if keys is not None and cached:
+            keys[function.py_func] = f"{key}-{_REVISION}"
         compiled: Callable[..., Any] = numba_njit(
-            function.py_func, final_function=True, cache=key is not None, pipeline_class=OwnCode
+            function.py_func, final_function=True, cache=cached, pipeline_class=OwnCode
         )
         return compiled
 
@@ -91,6 +107,6 @@ class OwnLinker(NumbaLinker):  # type: ignore[misc]  # PyTensor has no types
 def own_mode() -> Any:
     """Return PyTensor's default mode, with an `OwnLinker` if that compiles by numba."""
     mode = get_default_mode()
-    if type(mode.linker) is NumbaLinker:
+    if type(mode.linker) is NumbaLinker:  # no other that a user may have made of it
         return Mode(OwnLinker(), mode.provided_optimizer)
     return mode
