@@ -123,7 +123,9 @@ def _between(
     if measure in COSTS:
         found = _time_change if measure in TIMES else _cost_change
         for cell in matching.cells:
-            yield (cell_key(head, cell.head, axes), ""), found(matching, cell, measure)
+            change = found(matching, cell, measure)
+            if change.n or change.why:  # or else an earlier run may have what this one has not
+                yield (cell_key(head, cell.head, axes), ""), change
         return
     probs = [prob for prob in levels.values() if prob is not None]
     for cell, parameter, data, measures in found_in(matching, probs):

@@ -1,7 +1,8 @@
 """Gates that compare each parameter of each cell with the baseline's, in pairs of replicates.
 
-All cells that the runs have are judged, in both truth modes: what a fixed truth in conflict with
-its prior does to an estimate it does to that of the baseline, too, so pairs are fair at any truth.
+Coverage and posterior sds are judged in both truth modes: what a fixed truth in conflict with its
+prior does to them it does to those of the baseline, too. Errors are judged over the prior: at a
+truth near the prior mean the less is known the smaller they are.
 
 A posterior that leaves out half of the data stays calibrated and covers as it should, so no gate on
 one run alone can see it. It is wider, which `model_se_ratio_below` sees, and misses the truth by
@@ -9,14 +10,18 @@ more, which `rmse_ratio_below` sees.
 """
 
 import math
+from dataclasses import replace
 
+from recovery.comparison import Matching
 from recovery.comparison.pairs import coverage_hits
 from recovery.comparison.squares import RootMean, squares
 from recovery.equivalence import Decision, decide_drop, pairs_for_drop
 from recovery.gates.evidence import Evidence
-from recovery.gates.ratios import FEW_PAIRS, ratio_row, ratio_said
+from recovery.gates.ratios import ratio_row, ratio_said
 from recovery.gates.rows import Judged, Row, nothing
+from recovery.inert import plain
 from recovery.measures.ratio import root_mean_log_ratio
+from recovery.record import FITTED
 
 
 def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
@@ -26,6 +31,8 @@ def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
     """
     matching, reason = evidence.matching
     if matching is None:
+        return nothing(reason)
+    if reason := _gone(evidence, matching):
         return nothing(reason)
     level = evidence.ci_prob
     found = list(coverage_hits(matching, level))
@@ -71,7 +78,7 @@ def model_se_ratio_below(evidence: Evidence, limit: float) -> Judged:
 
 
 def rmse_ratio_below(evidence: Evidence, limit: float) -> Judged:
-    """Judge the RMSE of posterior means over the baseline's: over the prior, or at the truth.
+    """Judge the RMSE of posterior means over the baseline's, in the cells over the prior.
 
     Squared errors are skewed, the more so the more posteriors differ in width, and a few of them
     tell little: see `recovery.measures.ratio` for how that is judged.
@@ -82,11 +89,21 @@ def rmse_ratio_below(evidence: Evidence, limit: float) -> Judged:
 def _root_means(
     evidence: Evidence, measure: RootMean, what: str, needs: str, limit: float
 ) -> Judged:
-    """Judge a ratio of root mean squares; draws of the head that are not finite are infinite."""
+    """Judge a ratio of root mean squares of the pairs that are complete in both, and finite.
+
+    No row is inside if more of the head's fits than are tolerated failed, or were not finite.
+    """
     matching, reason = evidence.matching
-    if matching is None:
+    if matching is None or (reason := _gone(evidence, matching)):
         return nothing(reason)
     found = list(squares(matching, measure))
+    if measure == "rmse":
+        if "prior" not in evidence.modes:
+            return nothing(
+                "an RMSE at a fixed truth tells how near that is to the prior mean, not what is "
+                "known; run over the prior, or leave the gate out"
+            )
+        found = [one for one in found if evidence.modes[one.cell.head] == "prior"]
     limits = evidence.limits(-math.inf, math.log(limit), max(1, len(found)))
     rows = []
     for one in found:
@@ -95,12 +112,29 @@ def _root_means(
         if not one.base.size:
             return nothing(f"no pair has {needs} of {where} in both runs")
         ratio = root_mean_log_ratio(one.base, one.head)
-        row = ratio_row(evidence, where, ratio, limits, len(found), FEW_PAIRS)
+        row = ratio_row(evidence, where, ratio, limits, len(found), evidence.few)
         needed = evidence.in_replicates(position, row.n, row.needed)
-        rows.append(Row(where, row.decision, row.n, needed))
+        row = replace(row, needed=needed)
+        lost = one.lost + evidence.failed[position]
+        if row.decision.inside and lost > evidence.tolerated * (row.n + lost):
+            why = f"{lost:,} fits of {row.n + lost:,} failed, or have draws that are not finite"
+            row = replace(row, decision=replace(row.decision, inside=False), needed=None, why=why)
+        rows.append(row)
     missing = "" if rows else f"no parameter has {needs} in both runs"
     mode = "prior" if "prior" in evidence.modes else "fixed"
     cells = [cell.head for cell in matching.cells]
     return Judged(rows, ratio_said(what, "pairs", "of"), f"a ratio below {limit:g}",
                   figure=f"rmse-{mode}", missing=missing,
                   beside=evidence.beside(cells))  # fmt: skip
+
+
+def _gone(evidence: Evidence, matching: Matching) -> str:
+    """Say which fitted parameter of the baseline the run has not got, if any."""
+    base, head = matching.base.columns.groups, matching.head.columns.groups
+    places = {cell.base: cell.head for cell in matching.cells}
+    for (position, name), group in base.items():
+        if group.kind in FITTED and position in places and (places[position], name) not in head:
+            return (
+                f"the baseline has {plain(name)} {evidence.at(places[position])}, this run has not"
+            )
+    return ""

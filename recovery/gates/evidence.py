@@ -1,5 +1,6 @@
 """What a gate is given: the runs, the options, and its part of the error rate."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,6 +51,11 @@ class Evidence:
     def tolerated(self) -> float:
         """Share of fits that may cross a limit of r_hat or ESS."""
         return float(self.options.get("tolerated", TOLERATED))
+
+    @property
+    def few(self) -> int:
+        """As many pairs as leave nothing tolerated unseen: of one of so many, none may be met."""
+        return math.ceil(math.log(self.error_rate) / math.log(1 - self.tolerated))
 
     def limits(self, low: float, high: float, rows: int) -> Limits:
         """Return limits whose false alarms keep to the gate's part over so many rows.

@@ -52,7 +52,8 @@ def check(
 
     A run in which every limit is kept fails with a probability of at most `error_rate`, over all
     gates, cells and parameters. A gate that passes is wrong to do so with a probability of at most
-    `error_rate`, for each gate.
+    `error_rate`, for each gate. Both are exact for shares and ranks, and approximate for means and
+    ratios: see `recovery.measures.ratio` for what they do not hold against.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from recovery.gates.rows import Row
 from recovery.measures.ratio import LogRatio
 
 _ALIKE: Final = 1e-12  # mcse of logarithms of ratios that differ by rounding alone
+_EVEN: Final = 0.05  # of the pairs count at least, for a number that would decide to be told
 _LARGEST: Final = 700.0  # whose exponential is a number
 FEW_PAIRS: Final = 30
 """Pairs of which a ratio is judged, at least."""
@@ -36,25 +37,25 @@ def ratio_row(
     n, finite = found.n, math.isfinite(found.estimate)
     if found.mcse < _ALIKE or not finite:
         # Ratios that are all alike could be so although a few in a hundred are not.
-        few = math.ceil(math.log(evidence.error_rate) / math.log(1 - evidence.tolerated))
+        few = evidence.few
     if not finite:
         ratio = math.exp(found.estimate)
         within = limits.low <= found.estimate < limits.high
         decision = Decision(ratio, ratio, ratio, within and n >= few, not within, float(within))
         return Row(where, decision, n, few if within and n < few else None)
     judged = decide_mean(found.estimate, found.mcse, found.effective if n >= few else 1, limits)
-    needed = None
+    needed, why = None, ""
     if n < few:
         needed = few
-    elif math.isnan(found.mcse):
-        needed = math.ceil(few * n / found.effective)  # a single pair outweighs all others
+    elif not judged.decided and found.effective < _EVEN * n:
+        why = "a few pairs outweigh the others, and how many would decide cannot be told from them"
     elif not judged.decided:
         sd, share = found.mcse * math.sqrt(n), found.effective / n
         needed = replicates_for_mean(found.estimate, sd, limits, evidence.power(rows), share)
         needed = needed if needed is None else max(needed, n + 1)
     low, mid, high = map(_exp, (judged.lower, found.estimate, judged.upper))
     shown = Decision(mid, low, high, judged.inside, judged.outside, judged.p_value)
-    return Row(where, shown, n, needed)
+    return Row(where, shown, n, needed, why)
 
 
 def ratio_said(what: str, units: str, joint: str) -> Callable[[Row], str]:

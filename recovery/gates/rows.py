@@ -20,12 +20,15 @@ class Row:
     n : int
     needed : int or None
         See `Verdict`; looked at where the row is not decided.
+    why : str
+        Why it is not, if there is more to say than that it lies near the limit.
     """
 
     where: str
     decision: Decision
     n: int
     needed: int | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def _settled(scenario: str, info: GateInfo, limit: Limit, judged: Judged) -> Ver
         worst = max(open_rows, key=lambda row: math.inf if row.needed is None else row.needed)
         which = f" ({len(open_rows)} of {len(rows)} rows are open)" if len(rows) > 1 else ""
         needed = None if worst.needed is None else _rounded(worst.needed)
-        end = "it lies on the limit, or nearly, so more of them would not decide"
+        end = worst.why or "it lies on the limit, or nearly, so more of them would not decide"
         if needed is not None:
             end = f"about {needed:,} {judged.units} would decide"
         reason = f"{judged.said(worst)}: not known yet whether it is {judged.inside}{which}; {end}"

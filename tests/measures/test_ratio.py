@@ -48,7 +48,7 @@ def test_on_the_limit_either_claim_is_made_no_more_often_than_stated(
     At the stated rate a count beyond what is asked here comes by chance once in 10,000 times, so
     one of them once in 300.
     """
-    rng = np.random.default_rng([n, round(1000 * alpha), len(tail)])
+    rng = np.random.default_rng([n, round(1000 * alpha), *tail.encode()])
     claims = decisions(*errors(rng, (2000, n), LIMIT, tail), alpha)
     most = binom.ppf(1 - 1e-4, 2000, alpha)
     assert sum(inside for inside, _ in claims) <= most
@@ -100,12 +100,12 @@ def test_the_ratio_is_that_of_the_two_measures_and_its_error_that_of_their_influ
         assert found.mcse == pytest.approx(delta, rel=1e-3)
 
 
-def test_squares_of_one_size_count_in_full_and_normal_errors_for_a_third() -> None:
+def test_squares_of_one_size_count_in_full_and_normal_errors_for_a_ninth() -> None:
     alike = np.ones(50)
     assert root_mean_log_ratio(alike, 4 * alike) == (math.log(2), 0, 50, pytest.approx(50))
     rng = np.random.default_rng(1)
     found = root_mean_log_ratio(*rng.standard_normal((2, 100_000)) ** 2)
-    assert found.effective == pytest.approx(100_000 / 3, rel=0.02)
+    assert found.effective == pytest.approx(100_000 / 9, rel=0.05)
 
 
 def test_a_pair_that_carries_both_sums_decides_nothing() -> None:
