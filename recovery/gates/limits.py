@@ -132,8 +132,8 @@ GATES: Final[Mapping[str, GateInfo]] = MappingProxyType(
             ),
             GateInfo(
                 "rmse_ratio_below", "statistical",
-                "the root mean square error of posterior means is less than this many times the "
-                "baseline's",
+                "the root mean square error of posterior means over the prior is less than this "
+                "many times the baseline's",
                 "a ratio above 1, such as 1.2", _between(1, _MANY), 1.2, baseline=True,
             ),
             GateInfo(
