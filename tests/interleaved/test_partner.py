@@ -23,7 +23,7 @@ import os, pathlib, subprocess, time
 from recovery import scenario
 from recovery.testing import line as exact
 
-print("before")
+print("before", flush=True)  # a death by os._exit flushes nothing
 if os.environ["TEST_LEFT"] == "a program":
     left = subprocess.Popen(["sleep", "{SLEEPS_S}"]).pid
 elif not (left := os.fork()):
