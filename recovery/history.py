@@ -110,7 +110,7 @@ def history(
             **{name: told[i][name] for name in ORIGIN},
             **found[i][key]._asdict(),
             **_named(changes[i].get(key, Change())),
-            "note": "; ".join(filter(None, [_moved(told, i), _apart(changes[i].get(key))])),
+            "note": "; ".join(filter(None, [_moved(told, i), _unchanged(changes[i].get(key))])),
         }
         for key in keys
         for i in range(len(sides))
@@ -160,7 +160,7 @@ def _moved(told: Sequence[Mapping[str, Any]], i: int) -> str:
     return f"machine changed: {told[i]['machine']}"
 
 
-def _apart(change: Change | None) -> str:
+def _unchanged(change: Change | None) -> str:
     return f"no change is given: {change.why}" if change is not None and change.why else ""
 
 

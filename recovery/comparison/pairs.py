@@ -15,7 +15,7 @@ import numpy as np
 from recovery.blocks import Flags, Integers
 from recovery.comparison.matching import Matched, Matching, Pairs
 from recovery.comparison.origins import machine
-from recovery.comparison.side import Side, where
+from recovery.comparison.side import Side, at_places
 from recovery.held import judged
 from recovery.record import FITTED, Floats
 from recovery.results import Results
@@ -222,9 +222,7 @@ def _held(side: Side, position: int, parameter: str, places: np.ndarray, ci_prob
     names = ("truth", "mean", "sd")
     truth, mean, sd = (group.of(side.columns.column(name)) for name in names)
     lower, upper = (group.of(end) for end in side.ends(ci_prob))
-    held = judged(truth, mean, sd, lower, upper)
-    rows = where(side, position, parameter)[places]
-    return np.where(rows >= 0, held[rows], np.nan)
+    return at_places(side, position, parameter, places, judged(truth, mean, sd, lower, upper))
 
 
 def _round(base: Side, mine: int, head: Side, theirs: int) -> int:

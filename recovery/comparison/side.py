@@ -135,6 +135,25 @@ def where(side: Side, position: int, parameter: str) -> Integers:
     return rows
 
 
+def at_places(
+    side: Side, position: int, parameter: str, places: Integers, values: Floats
+) -> Floats:
+    """Return what a group of estimates has of some replicates, nan of those it has not.
+
+    Parameters
+    ----------
+    side : Side
+    position, parameter
+        The group.
+    places : array of int, shape (n,)
+        Of replicates among those of the run.
+    values : array
+        One for each row of the group.
+    """
+    rows = where(side, position, parameter)[places]
+    return np.where(rows >= 0, values[rows], np.nan)
+
+
 def _level(value: Any) -> Level:
     """Return a level as a plain value; a table may hold None as nan and 1 as 1.0."""
     if isinstance(value, float):

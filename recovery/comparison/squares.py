@@ -1,6 +1,6 @@
 """Squares whose root means compare what two runs know: of posterior sds, and of errors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from recovery.blocks import Integers
 from recovery.comparison.matching import Matched, Matching
-from recovery.comparison.side import Side, where
+from recovery.comparison.side import Side, at_places
 from recovery.record import FITTED, Floats
 
 _ROUNDING: Final = 1e-10
@@ -36,8 +36,8 @@ class Squares:
     lost: int
 
 
-def squares(matching: Matching, measure: RootMean) -> Iterator[Squares]:
-    """Go through the fitted parameters of two runs.
+def squares(matching: Matching, cells: Sequence[Matched], measure: RootMean) -> Iterator[Squares]:
+    """Go through the fitted parameters of some cells of two runs.
 
     Left out are pairs where one of the two has no finite square, so that none may be left; and
     parameters whose squares are 0 throughout in both, of which nothing was to be known.
@@ -45,9 +45,10 @@ def squares(matching: Matching, measure: RootMean) -> Iterator[Squares]:
     Parameters
     ----------
     matching : Matching
+    cells : sequence of Matched
     measure : {"model_se", "rmse"}
     """
-    for cell in matching.cells:
+    for cell in cells:
         pairs = matching.pairs(cell)
         for parameter in matching.parameters(cell):
             if matching.head.columns.groups[cell.head, parameter].kind not in FITTED:
@@ -76,5 +77,4 @@ def _of(side: Side, position: int, parameter: str, places: Integers, measure: Ro
     found[~np.isfinite(found)] = np.inf
     if measure == "rmse":
         found[~np.isfinite(truth)] = np.nan
-    rows = where(side, position, parameter)[places]
-    return np.where(rows >= 0, found[rows], np.nan)
+    return at_places(side, position, parameter, places, found)

@@ -1,6 +1,5 @@
 """What one process has built and compiled: problems by levels, structures, densities."""
 
-import hashlib
 import os
 import threading
 import time
@@ -23,6 +22,7 @@ from recovery.engine.check import (
 from recovery.engine.covariates import CovariateDrawer, Covariates
 from recovery.engine.densities import LogDensities
 from recovery.engine.generator import check_generator, shown
+from recovery.engine.graph import text_digest
 from recovery.engine.prediction import Predictor
 from recovery.engine.priors import prior_draws
 from recovery.engine.problem import CheckedProblem, check_problem
@@ -370,9 +370,8 @@ def density_structure(prepared: Prepared, sampler: Sampler, simulated: Simulated
     Each sampler compiles its own, and anew for variables of other shapes, which a length that is an
     axis may give them.
     """
-    shapes = repr(sorted(_shapes(prepared, simulated).items()))
-    digest = hashlib.sha256(shapes.encode()).hexdigest()[:16]
-    return f"{sampler.name} {prepared.structure.skeleton} {digest}"
+    shapes = text_digest([str(sorted(_shapes(prepared, simulated).items()))])
+    return f"{sampler.name} {prepared.structure.skeleton} {shapes}"
 
 
 def _shapes(prepared: Prepared, simulated: Simulated) -> dict[str, tuple[int, ...]]:

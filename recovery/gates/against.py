@@ -10,6 +10,7 @@ more, which `rmse_ratio_below` sees.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from recovery.comparison import Matching
@@ -19,9 +20,7 @@ from recovery.equivalence import Decision, decide_drop, pairs_for_drop
 from recovery.gates.evidence import Evidence
 from recovery.gates.ratios import ratio_row, ratio_said
 from recovery.gates.rows import Judged, Row, nothing
-from recovery.inert import plain
 from recovery.measures.ratio import root_mean_log_ratio
-from recovery.record import FITTED
 
 
 def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
@@ -29,10 +28,8 @@ def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
 
     A row is inside only if it were, had every fit that failed lost a truth that was held before.
     """
-    matching, reason = evidence.matching
+    matching, reason = evidence.shared
     if matching is None:
-        return nothing(reason)
-    if reason := _gone(evidence, matching):
         return nothing(reason)
     level = evidence.ci_prob
     found = list(coverage_hits(matching, level))
@@ -61,11 +58,10 @@ def coverage_drop_below(evidence: Evidence, limit: float) -> Judged:
             f"baseline's by {d.estimate:.3f} [{d.lower:.3f}, {d.upper:.3f}] (n = {row.n:,} pairs)"
         )
 
-    missing = "" if rows else "no parameter has a coverage in both runs"
-    mode = "prior" if "prior" in evidence.modes else "fixed"
-    cells = [cell.head for cell in matching.cells]
-    return Judged(rows, said, f"a drop below {limit:g}", figure=f"coverage-{mode}",
-                  missing=missing, beside=evidence.beside(cells))  # fmt: skip
+    return _judged(
+        evidence, matching, rows, said, inside=f"a drop below {limit:g}", figure="coverage",
+        missing="no parameter has a coverage in both runs",
+    )  # fmt: skip
 
 
 def model_se_ratio_below(evidence: Evidence, limit: float) -> Judged:
@@ -93,17 +89,18 @@ def _root_means(
 
     No row is inside if more of the head's fits than are tolerated failed, or were not finite.
     """
-    matching, reason = evidence.matching
-    if matching is None or (reason := _gone(evidence, matching)):
+    matching, reason = evidence.shared
+    if matching is None:
         return nothing(reason)
-    found = list(squares(matching, measure))
+    cells = matching.cells
     if measure == "rmse":
-        if "prior" not in evidence.modes:
-            return nothing(
-                "an RMSE at a fixed truth tells how near that is to the prior mean, not what is "
-                "known; run over the prior, or leave the gate out"
-            )
-        found = [one for one in found if evidence.modes[one.cell.head] == "prior"]
+        cells = [cell for cell in cells if evidence.modes[cell.head] == "prior"]
+    if not cells:
+        return nothing(
+            "an RMSE at a fixed truth tells how near that is to the prior mean, not what is "
+            "known; run over the prior, or leave the gate out"
+        )
+    found = list(squares(matching, cells, measure))
     limits = evidence.limits(-math.inf, math.log(limit), max(1, len(found)))
     rows = []
     for one in found:
@@ -120,21 +117,19 @@ def _root_means(
             why = f"{lost:,} fits of {row.n + lost:,} failed, or have draws that are not finite"
             row = replace(row, decision=replace(row.decision, inside=False), needed=None, why=why)
         rows.append(row)
-    missing = "" if rows else f"no parameter has {needs} in both runs"
+    return _judged(
+        evidence, matching, rows, ratio_said(what, "pairs", "of"),
+        inside=f"a ratio below {limit:g}", figure="rmse",
+        missing=f"no parameter has {needs} in both runs",
+    )  # fmt: skip
+
+
+def _judged(
+    evidence: Evidence, matching: Matching, rows: Sequence[Row], said: Callable[[Row], str], *,
+    inside: str, figure: str, missing: str,
+) -> Judged:  # fmt: skip
+    """Return the rows of a gate, with what is missing if there are none."""
     mode = "prior" if "prior" in evidence.modes else "fixed"
-    cells = [cell.head for cell in matching.cells]
-    return Judged(rows, ratio_said(what, "pairs", "of"), f"a ratio below {limit:g}",
-                  figure=f"rmse-{mode}", missing=missing,
-                  beside=evidence.beside(cells))  # fmt: skip
-
-
-def _gone(evidence: Evidence, matching: Matching) -> str:
-    """Say which fitted parameter of the baseline the run has not got, if any."""
-    base, head = matching.base.columns.groups, matching.head.columns.groups
-    places = {cell.base: cell.head for cell in matching.cells}
-    for (position, name), group in base.items():
-        if group.kind in FITTED and position in places and (places[position], name) not in head:
-            return (
-                f"the baseline has {plain(name)} {evidence.at(places[position])}, this run has not"
-            )
-    return ""
+    beside = evidence.beside([cell.head for cell in matching.cells])
+    return Judged(rows, said, inside, figure=f"{figure}-{mode}", missing="" if rows else missing,
+                  beside=beside)  # fmt: skip

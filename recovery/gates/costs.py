@@ -1,12 +1,13 @@
 """Gates that compare the cost of a cell with the baseline's: by pairs, and by rounds for times."""
 
 import math
+from dataclasses import replace
 from typing import Final
 
 from recovery.comparison.pairs import log_ratios, times
 from recovery.gates.evidence import Evidence
 from recovery.gates.ratios import FEW_PAIRS, ratio_row, ratio_said
-from recovery.gates.rows import Judged, Row, nothing
+from recovery.gates.rows import Judged, nothing
 from recovery.measures.ratio import mean_log_ratio
 from recovery.record import Floats
 
@@ -30,7 +31,7 @@ def gradients_ratio_below(evidence: Evidence, limit: float) -> Judged:
         found, where = mean_log_ratio(logs), evidence.place(cell.head)
         row = ratio_row(evidence, where, found, limits, len(matching.cells), FEW_PAIRS)
         needed = evidence.in_replicates(cell.head, logs.size, row.needed)
-        rows.append(Row(where, row.decision, row.n, needed))
+        rows.append(replace(row, needed=needed))
     said = ratio_said("gradient evaluations per effective draw", "pairs", "at")
     cells = [cell.head for cell in matching.cells]
     return Judged(rows, said, f"a ratio below {limit:g}", figure="cost",

@@ -14,8 +14,8 @@ def compilations_at_most(evidence: Evidence, limit: float) -> Judged:
     Counted are compilations of one kind for one structure of the model, or of its generator, which
     may be another; structures that differ in no more than constants count as one, since a number
     or a size that is data need not be compiled anew. Densities for variables of other shapes are
-    others. A store of an earlier format does not tell
-    structures apart, and all of a kind count together.
+    others. A store of an earlier format does not tell structures apart, and all of a kind count
+    together.
     """
     frame = evidence.results.compilations
     rows, unknown = [], set()

@@ -151,6 +151,20 @@ class Evidence:
                 return None, f"no replicate is complete both here and in the baseline {where}"
         return matching, ""
 
+    @cached_property
+    def shared(self) -> tuple[Matching | None, str]:
+        """As `matching`, or which fitted parameter of the baseline the run has not got."""
+        matching, reason = self.matching
+        if matching is None:
+            return None, reason
+        base, head = matching.base.columns.groups, matching.head.columns.groups
+        places = {cell.base: cell.head for cell in matching.cells}
+        for (position, name), group in base.items():
+            if group.kind in FITTED and position in places and (places[position], name) not in head:
+                where = self.at(places[position])
+                return None, f"the baseline has {plain(name)} {where}, this run has not"
+        return matching, ""
+
     def at(self, position: int) -> str:
         """Say where a cell is, within a sentence."""
         place = self.place(position)

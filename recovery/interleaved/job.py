@@ -138,8 +138,8 @@ def interleave(policy: Policy, asked: Asked) -> list[Ran]:
     writable_folder(out)
     with _terminable(), ExitStack() as opened:
         sides = _sides(policy, asked, out, opened)
-        there = sides[0].root if asked.base is not None else None
-        of_base = options_of_base(policy, sides[-1].root, there)
+        checked_out = sides[0].root if asked.base is not None else None
+        of_base = options_of_base(policy, sides[-1].root, checked_out)
         memory = _begun(policy, sides, of_base, asked, out, opened)
         ran = [
             _run(planned, of_base[planned.name], sides, asked, memory)

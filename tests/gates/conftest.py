@@ -1,7 +1,10 @@
 """Runs of exact posteriors to be judged."""
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from recovery.results import Results
 from recovery.testing import ExactSampler, line
 
 Judged = Callable[..., Results]
+BENCH = Path(__file__).parents[2] / "bench"
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +39,14 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Judged:
         return made[name]
 
     return run
+
+
+def load(name: str) -> ModuleType:
+    """Import a script of bench/, whose studies and rules tests use, too."""
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", BENCH / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

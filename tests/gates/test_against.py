@@ -7,72 +7,36 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytest
+from gates.conftest import load
 
 from recovery import Problem, scenario
 from recovery.comparison import compare
 from recovery.gates import Outcome, Verdict, check
 from recovery.results import Results
 from recovery.testing import ExactSampler
-from recovery.testing.line import ExactDensity
 
 Run = Callable[..., Results]
 BOTH = ("model_se_ratio_below", "rmse_ratio_below")
 GATES = {"model_se_ratio_below": 1.1, "rmse_ratio_below": 1.2}
 
 
-def line_model(trials: int, used: int, *, total: bool = True) -> pm.Model:
-    """Return the model of `line`, whose mean keeps to the first rows alone."""
-    with pm.Model(coords={"side": ["left", "right"]}) as model:
-        x = pm.Data("x", np.zeros((trials, 2)), dims=["trial", "side"])
-        noise_sd = pm.Data("noise_sd", 1.0)
-        betas = pm.Normal("betas", dims="side")
-        if total:
-            pm.Deterministic("total", betas.sum())
-        rows = (np.arange(trials) < used)[:, None]
-        pm.Normal("y", (x * rows) @ betas, noise_sd, dims="trial")
-    return model
-
-
-@scenario
-def half(trials: int = 20, noise: float = 1.0, slope: float = 1.0) -> Problem:
-    """The data of `line`, half of which the model does not look at."""
-    return Problem(
-        line_model(trials, trials // 2),
-        observed="y",
-        truth={"betas": [slope, -slope]},
-        covariates={"x": pm.Normal.dist(shape=(trials, 2))},
-        generator=line_model(trials, trials),
-    )
-
-
-class HalfSampler(ExactSampler):
-    """The exact posterior of `half`."""
-
-    def compile(self, target: Any, simulated: Any) -> "HalfDensity":
-        return HalfDensity(self, target)
-
-
-class HalfDensity(ExactDensity):
-    def posterior(self, simulated: Any) -> Any:
-        x, y = np.asarray(simulated.data["x"], float), simulated.observed["y"]
-        x, y = x[: len(x) // 2], y[: len(y) // 2]
-        covariance = np.linalg.inv(np.eye(x.shape[1]) + x.T @ x)
-        return covariance @ (x.T @ y), covariance
-
-
 @scenario
 def bare(trials: int = 20, noise: float = 1.0, slope: float = 1.0) -> Problem:
     """The model of `line` without the sum of its slopes."""
+    with pm.Model(coords={"side": ["left", "right"]}) as model:
+        x = pm.Data("x", np.zeros((trials, 2)), dims=["trial", "side"])
+        pm.Normal("y", x @ pm.Normal("betas", dims="side"), pm.Data("noise_sd", 1.0), dims="trial")
     return Problem(
-        line_model(trials, trials, total=False),
+        model,
         observed="y",
         truth={"betas": [slope, -slope]},
         covariates={"x": pm.Normal.dist(shape=(trials, 2))},
     )
 
 
-half.name = bare.name = "line"  # seeds are made of the name
-HALF: dict[str, Any] = {"study": half, "sampler": HalfSampler()}
+bare.name = "line"  # seeds are made of the name
+RATES = load("gate_rates")
+HALF: dict[str, Any] = {"study": RATES.half, "sampler": RATES.Costly(used=0.5)}
 
 
 class Changed(ExactSampler):

@@ -4,26 +4,11 @@
 that are far from those.
 """
 
-import importlib.util
-import sys
 from collections import Counter
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-
-BENCH = Path(__file__).parents[2] / "bench"
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"bench_{name}", BENCH / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from gates.conftest import load
 
 
 @pytest.mark.slow
@@ -32,8 +17,8 @@ def test_builds_raise_few_false_alarms_and_find_what_is_planted() -> None:
 
     With false alarms in 5 % of builds, 4 or more come by chance once in 450 times. Posterior sds
     x 0.8 fail 95 % of builds of this size, gradients x 1.3 all but a few in 1,000: fewer than 9
-    by chance less often than that. Half of the data
-    left out makes ratios of 1.4 and more, which no build of this size lets by.
+    by chance less often than that. Half of the data left out makes ratios of 1.4 and more, which
+    no build of this size lets by.
     """
     rates = load("gate_rates")
     found = [rates.build(seed, 200) for seed in range(12)]

@@ -94,9 +94,9 @@ class OwnLinker(NumbaLinker):  # type: ignore[misc]  # PyTensor has no types
     def jit_compile(self, fn_and_cache: tuple[Any, str | None]) -> Callable[..., Any]:
         """Return the function to call, cached apart from what PyTensor compiles itself."""
         function, key = fn_and_cache
-        keys = getattr(cache, "CACHED_SRC_FUNCTIONS", None)
+        keys: Any = getattr(cache, "CACHED_SRC_FUNCTIONS", None)
         cached = key is not None and keys is not None
-        if keys is not None and cached:
+        if cached:
             keys[function.py_func] = f"{key}-{_REVISION}"
         compiled: Callable[..., Any] = numba_njit(
             function.py_func, final_function=True, cache=cached, pipeline_class=OwnCode
